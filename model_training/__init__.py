@@ -1,0 +1,1 @@
+"""Everything up to a registered model: labelled data, jobs, sweep, training, evaluation, packaging, workspaces."""

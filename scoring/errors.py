@@ -1,0 +1,86 @@
+"""The one exception tree. Every error says what was expected, what was found and what to do next.
+
+CvaError                     exit 1
+├── UsageError               exit 2   a wrong argument, name or job file
+├── NotFoundError            exit 1   a dataset, model, endpoint, run or file that is not there
+├── ConflictError            exit 1   it exists already, or somebody else holds the lock
+├── DataError                exit 1   labelled data that cannot be used; `problems` lists the rows
+├── ImageError               exit 1   one image that cannot be decoded within the limits; `code` names why
+├── IntegrityError           exit 4   bytes that differ from their manifest, or an unsafe path
+├── IncompatibleError        exit 6   a bundle that this version or machine cannot run
+├── StorageError             exit 1   disk full, permission denied, not a folder
+├── TrainingError            exit 1   a trial that failed; `log` names where to look
+└── CancelledError           exit 130 somebody asked for the run to stop
+
+Knows nothing about HTTP: adapters map these to status codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class CvaError(Exception):
+    """Root of the tree. `message` says expected and found; `hint` says what to do next."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+
+class UsageError(CvaError):
+    exit_code = 2
+
+
+class NotFoundError(CvaError):
+    pass
+
+
+class ConflictError(CvaError):
+    pass
+
+
+class DataError(CvaError):
+    """`problems` holds one line for each bad row (file, line, reason), all of them."""
+
+    def __init__(self, message: str, *, hint: str = "", problems: Sequence[str] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.problems = tuple(problems)
+
+
+class ImageError(CvaError):
+    """`code` is one of: not_an_image, format_not_allowed, image_too_large, truncated."""
+
+    def __init__(self, message: str, *, code: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+
+
+class IntegrityError(CvaError):
+    exit_code = 4
+
+
+class IncompatibleError(CvaError):
+    exit_code = 6
+
+
+class StorageError(CvaError):
+    pass
+
+
+class TrainingError(CvaError):
+    """`log` is the file that holds the trial's own words."""
+
+    def __init__(self, message: str, *, hint: str = "", log: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.log = log
+
+
+class CancelledError(CvaError):
+    exit_code = 130
