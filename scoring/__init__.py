@@ -1,1 +1,1 @@
-"""Everything after a registered model: pull, verify, score. Never imports model_training, torch, mlflow or an Azure SDK."""
+"""Everything after a registered model: pull, verify, score. Imports no model_training, torch, mlflow or Azure SDK."""

@@ -31,9 +31,7 @@ class Output:
         widths = [max(len(line[i]) for line in [list(header), *cells]) for i in range(len(header))]
         numeric = [all(isinstance(row[i], int | float | None) for row in rows) for i in range(len(header))]
         for line in [list(header), *cells]:
-            padded = (
-                c.rjust(w) if right else c.ljust(w) for c, w, right in zip(line, widths, numeric, strict=True)
-            )
+            padded = (c.rjust(w) if right else c.ljust(w) for c, w, right in zip(line, widths, numeric, strict=True))
             self.say("  " + "  ".join(padded).rstrip())
 
     def json(self, value: Mapping[str, Any] | Sequence[Any]) -> None:

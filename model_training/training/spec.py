@@ -46,6 +46,4 @@ class EpochReport:
     seconds_left: float
     cpu_seconds: float
     seconds: float
-    metrics: (
-        Mapping[str, Any] | None
-    )  # validation metrics (CONTRACTS 5), None when this epoch was not evaluated
+    metrics: Mapping[str, Any] | None  # validation metrics (CONTRACTS 5), None when this epoch was not evaluated
