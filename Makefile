@@ -1,0 +1,43 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Each does its own set-up and is quick the second time.
+VENV   ?= .venv
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: demo test lint types setup clean help
+
+help:            ## what there is
+	@grep -hE '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+demo: $(VENV)/.train  ## the whole main job on generated data
+	$(BIN)/cva demo
+
+test: $(VENV)/.dev  ## the tests; ARGS="tests/data -k coco" for some of them
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev  ## style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev  ## mypy strict on the public packages
+	$(BIN)/mypy
+
+setup: $(VENV)/.train  ## only the set-up
+
+clean:           ## removes the virtual environment and caches; never a workspace
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build *.egg-info
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v not in ((3, 11), (3, 12)) and f"Python 3.11 or 3.12 is needed to train, found {v[0]}.{v[1]}: make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+# A current pip, as older ones fail on large pinned sets; the stamps say which requirements are in.
+$(VENV)/.train: requirements/base.txt requirements/train.txt pyproject.toml | $(VENV)/bin/python
+	$(PIP) install --quiet 'pip==26.3'
+	$(PIP) install --quiet -r requirements/train.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.train
+	$(PIP) install --quiet -r requirements/dev.txt
+	@touch $@
