@@ -1,7 +1,7 @@
 """What every workspace can do, whichever place it is: six parts, and the frozen values that pass between them.
 
-Knows nothing about MLflow, Azure or folders: an implementation lives in a file of its own (`local/`, later Azure ML), and every
-one passes `tests/contracts/workspace_contract.py`. Nothing above this line knows which one it is.
+Knows nothing about MLflow, Azure or folders: an implementation lives in a place of its own (`local/`, later Azure ML)
+and passes `tests/contracts/workspace_contract.py`. Nothing above this line knows which one it is.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Datastore:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A named, versioned, hashed set of labelled images. `path` is its folder (an MLTable folder: `MLTable`, `data.jsonl`)."""
+    """A named, versioned, hashed set of labelled images. `path` is its folder: `MLTable`, `data.jsonl`, the split."""
 
     name: str
     version: int
@@ -64,7 +64,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Split:
-    """Which image is in which part of one dataset version; each part is a JSONL file that `data.jsonl.read_rows` reads."""
+    """Which image is in which part of one dataset version; a part is a JSONL file for `data.jsonl.read_rows`."""
 
     dataset: str  # name:version
     sha256: str
@@ -77,7 +77,7 @@ class Split:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """How one trial ended. `metrics` is the validation metrics (CONTRACTS 5) of the epoch whose weights are in `weights`."""
+    """How one trial ended. `metrics` are the validation metrics (CONTRACTS 5) of the weights in `weights`."""
 
     number: int
     status: str  # completed | stopped (early termination or budget) | failed | cancelled
