@@ -134,7 +134,7 @@ def scene(seed: int, images: int = 12, classes: int = 3) -> tuple[list[GroundTru
         labels = rng.integers(0, classes, n)
         truth.append(GroundTruth(boxes, labels, rng.random(n) < 0.1, 640, 480))
         near = rng.integers(0, n, m if n else 0)
-        noisy = boxes[near] + rng.normal(0, 0.015, (len(near), 4)).astype(np.float32)
+        noisy = boxes[near] + rng.normal(0, 0.005, (len(near), 4)).astype(np.float32)
         scores = np.sort(rng.random(len(near)).astype(np.float32))[::-1]
         guessed = np.where(rng.random(len(near)) < 0.8, labels[near], rng.integers(0, classes, len(near)))
         detections.append(Detections(noisy, scores, guessed))
