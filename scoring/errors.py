@@ -35,7 +35,13 @@ class CvaError(Exception):
 
 
 class UsageError(CvaError):
+    """`problems` holds one line for each thing that is wrong in a job file, all of them."""
+
     exit_code = 2
+
+    def __init__(self, message: str, *, hint: str = "", problems: Sequence[str] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.problems = tuple(problems)
 
 
 class NotFoundError(CvaError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Distribution:
-    """One hyperparameter's range: `kind` is choice, uniform, loguniform or fixed."""
+    """One hyperparameter's range: `kind` is choice, uniform, loguniform or fixed.
+
+    As on Azure ML, loguniform's bounds are natural logarithms: exp(uniform(low, high)).
+    """
 
     kind: str
     values: tuple[Any, ...] = ()  # choice; one value when fixed
@@ -47,7 +50,7 @@ class DataPaths:
 
 @dataclass(frozen=True)
 class JobSpec:
-    """`search_spaces` is the list of conditional spaces; each names its `model_name`. `training_parameters` are fixed."""
+    """`search_spaces` are the conditional spaces; each names its `model_name`. `training_parameters` are fixed."""
 
     task: str
     primary_metric: str
@@ -69,3 +72,29 @@ class JobSpec:
     budget_cpu_seconds: float | None = None  # for each trial
     budget_minutes: float | None = None  # wall clock, for the whole sweep
     overrides: Mapping[str, Any] = field(default_factory=dict)  # run-level: device, nano size, threads
+    defaults: str = "algorithm"  # whose defaults fill the keys that the job leaves out: algorithm | azure
+    log_verbosity: str = "info"
+    attributes: Mapping[str, Any] = field(default_factory=dict)  # name, display_name, description, tags, properties
+    warnings: tuple[str, ...] = ()  # what the reader of the file wants to say, with lines
+
+    def on(
+        self,
+        data: DataPaths,
+        *,
+        budget_cpu_seconds: float | None = None,
+        budget_minutes: float | None = None,
+        limits: Limits | None = None,
+        **overrides: Any,
+    ) -> JobSpec:
+        """This job with the data it trains on and what belongs to this run alone.
+
+        `overrides` are hyperparameters that win over the job's (a nano model_size, …), `device` and `threads`.
+        """
+        return replace(
+            self,
+            data=data,
+            budget_cpu_seconds=budget_cpu_seconds or self.budget_cpu_seconds,
+            budget_minutes=budget_minutes or self.budget_minutes,
+            limits=limits or self.limits,
+            overrides={**self.overrides, **overrides},
+        )
