@@ -106,6 +106,7 @@ def letterbox_uint8(image: Image.Image, size: tuple[int, int], pad: int = 114) -
     Sides are rounded half to even, at least 1 pixel; Pillow's bilinear filter widens when it shrinks (antialias).
     """
     height, width = size
+    image = image if image.mode == "RGB" else image.convert("RGB")
     scale = min(width / image.width, height / image.height)
     inner = (min(width, max(1, round(image.width * scale))), min(height, max(1, round(image.height * scale))))
     canvas = np.full((height, width, 3), pad, np.uint8)

@@ -1,0 +1,177 @@
+"""The detector on a real ONNX graph: geometry, thresholds, batches, and every way a model can be wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from scoring.bundle import load_bundle
+from scoring.detections import Detections
+from scoring.detector import Detector
+from scoring.errors import IncompatibleError, IntegrityError, UsageError
+
+Make = Callable[..., Path]
+
+
+def colour(red: int, green: int, blue: int, size: tuple[int, int] = (32, 32)) -> Image.Image:
+    return Image.new("RGB", size, (red, green, blue))
+
+
+def same(left: Detections, right: Detections) -> bool:
+    return all(np.array_equal(getattr(left, part), getattr(right, part)) for part in ("boxes", "scores", "labels"))
+
+
+def test_boxes_are_fractions_of_the_image_sorted_by_score(tiny_bundle: Make) -> None:
+    [found] = Detector.load(tiny_bundle()).detect([colour(255, 204, 102)])
+    assert found.labels.tolist() == [2, 1, 0]
+    assert np.allclose(found.scores, (1.0, 0.8, 0.4))
+    assert found.boxes.tolist() == [[0.5, 0.5, 1, 1], [0.25, 0.25, 0.75, 0.75], [0, 0, 0.5, 0.5]]
+
+
+def test_boxes_of_a_wide_image_are_stretched_back_and_clipped(tiny_bundle: Make) -> None:
+    """40 x 20 lies in the upper 16 rows of the input; a box that lies only in the padding is none."""
+    [found] = Detector.load(tiny_bundle()).detect([colour(255, 255, 255, (40, 20))], score_threshold=0.1)
+    boxes = dict(zip(found.labels.tolist(), found.boxes.tolist(), strict=True))
+    assert boxes == {0: [0, 0, 0.5, 1], 1: [0.25, 0.5, 0.75, 1]}
+
+
+def test_the_operating_threshold_is_the_manifests(tiny_bundle: Make) -> None:
+    detector = Detector.load(tiny_bundle())
+    picture = colour(255, 60, 20)
+    assert len(detector.detect([picture])[0]) == 1
+    assert len(detector.detect([picture], score_threshold=0.2)[0]) == 2
+    assert len(detector.detect([picture], score_threshold=0.0)[0]) == 3
+
+
+def test_each_label_may_have_its_own_threshold(tiny_bundle: Make) -> None:
+    thresholds = {"blue cap": 0.1, "green, cap": 0.9, "red-cap": 0.5}
+    post = {"kind": "cva", "iou": 0.5, "score_threshold": thresholds, "max_boxes": 3}
+    [found] = Detector.load(tiny_bundle(postprocess=post)).detect([colour(100, 204, 40)])
+    assert found.labels.tolist() == [0]  # red .39 < .5, green .8 < .9, blue .16 >= .1
+
+
+def test_every_batch_size_gives_the_same_answer(tiny_bundle: Make) -> None:
+    rng = np.random.default_rng(1)
+    images = [Image.fromarray(rng.integers(0, 256, (20 + i, 50 - i, 3), np.uint8)) for i in range(9)]
+    detector = Detector.load(tiny_bundle())
+    one = detector.detect(images, score_threshold=0.1, batch_size=1)
+    for size in range(2, 9):
+        many = detector.detect(images, score_threshold=0.1, batch_size=size)
+        assert all(same(a, b) for a, b in zip(one, many, strict=True)), size
+
+
+def test_no_images_give_no_answers(tiny_bundle: Make) -> None:
+    assert Detector.load(tiny_bundle()).detect([]) == []
+
+
+@pytest.mark.parametrize("shape", [(), (1,)])
+def test_the_threshold_input_may_be_a_number_or_one_element(
+    tiny_bundle: Make, tiny_graph: Callable[..., bytes], shape: tuple[int, ...]
+) -> None:
+    detector = Detector.load(tiny_bundle(onnx=tiny_graph(threshold_shape=shape)))
+    assert [len(found) for found in detector.detect([colour(255, 0, 0)] * 2)] == [1, 1]
+
+
+def test_a_graph_with_a_batch_of_one_is_served_one_by_one(tiny_bundle: Make, tiny_graph: Callable[..., bytes]) -> None:
+    detector = Detector.load(tiny_bundle(onnx=tiny_graph(batch=1)))
+    assert [len(found) for found in detector.detect([colour(255, 0, 0)] * 3)] == [1, 1, 1]
+
+
+def test_grey_images_are_taken_as_rgb(tiny_bundle: Make) -> None:
+    [found] = Detector.load(tiny_bundle()).detect([Image.new("L", (32, 32), 255)])
+    assert len(found) == 3
+
+
+def test_a_graph_that_is_not_ours_is_refused(tiny_bundle: Make, tiny_graph: Callable[..., bytes]) -> None:
+    import onnx
+
+    model = onnx.load_from_string(tiny_graph())
+    model.graph.output[3].name = "count"
+    model.graph.node[-1].output[0] = "count"
+    with pytest.raises(IncompatibleError, match=r"outputs boxes, scores, labels, num, found .* count"):
+        Detector.load(tiny_bundle(onnx=model.SerializeToString(), golden=False))
+
+
+def test_a_size_other_than_the_graphs_is_refused(tiny_bundle: Make) -> None:
+    with pytest.raises(IncompatibleError, match="the manifest says"):
+        Detector.load(tiny_bundle(preprocess={"size": [64, 64]}, golden=False))
+
+
+def test_a_label_that_the_manifest_does_not_have_is_refused(tiny_bundle: Make) -> None:
+    detector = Detector.load(tiny_bundle(labels=["one", "two"], golden=False))
+    with pytest.raises(IncompatibleError, match="the manifest has 2"):
+        detector.detect([colour(255, 0, 0)])
+
+
+def test_what_the_runtime_cannot_load_is_incompatible(tiny_bundle: Make, tiny_graph: Callable[..., bytes]) -> None:
+    import onnx
+
+    model = onnx.load_from_string(tiny_graph())
+    model.graph.node[0].op_type = "NoSuchOperator"
+    with pytest.raises(IncompatibleError, match="cannot load"):
+        Detector.load(tiny_bundle(onnx=model.SerializeToString(), golden=False))
+
+
+def test_bytes_that_are_no_onnx_are_refused(tiny_bundle: Make) -> None:
+    with pytest.raises((IntegrityError, IncompatibleError)):
+        Detector.load(tiny_bundle(onnx=b"this is not a model", golden=False))
+
+
+@pytest.mark.parametrize("where", ["initializer", "attribute"])
+def test_tensors_in_other_files_are_refused(tiny_bundle: Make, tiny_graph: Callable[..., bytes], where: str) -> None:
+    import onnx
+    from onnx import helper
+
+    model = onnx.load_from_string(tiny_graph())
+    tensor = model.graph.initializer[0]
+    if where == "attribute":
+        model.graph.node.append(helper.make_node("Constant", [], ["extra"], value=tensor))
+        tensor = model.graph.node[-1].attribute[0].t
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../../etc/passwd")
+    with pytest.raises(IntegrityError, match="another file"):
+        Detector.load(tiny_bundle(onnx=model.SerializeToString(), golden=False))
+
+
+def test_a_real_graph_passes_the_scan_for_other_files(tmp_path: Path, tiny_graph: Callable[..., bytes]) -> None:
+    from scoring.onnxfile import read_onnx
+
+    (tmp_path / "model.onnx").write_bytes(tiny_graph())
+    assert read_onnx(tmp_path / "model.onnx") == tiny_graph()
+
+
+def test_a_model_over_the_size_limit_is_refused(tiny_bundle: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = load_bundle(tiny_bundle())
+    monkeypatch.setattr("scoring.onnxfile.MAX_BYTES", 100)
+    with pytest.raises(IntegrityError, match="1 to 100 bytes"):
+        Detector.load(bundle)
+
+
+def test_a_failure_while_running_is_translated(tiny_bundle: Make) -> None:
+    detector = Detector.load(tiny_bundle())
+    wrong: Any = np.zeros((1, 4, 32, 32), np.float32)
+    with pytest.raises(IncompatibleError, match="failed while running"):
+        detector._run(wrong, 0.5)
+
+
+@pytest.mark.parametrize(("provider", "error"), [("tpu", UsageError), ("cuda", IncompatibleError)])
+def test_providers_are_named(tiny_bundle: Make, provider: str, error: type[Exception]) -> None:
+    import onnxruntime
+
+    if provider == "cuda" and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this machine has the CUDA provider")
+    with pytest.raises(error):
+        Detector.load(tiny_bundle(), provider=provider)
+
+
+def test_a_changed_bundle_is_not_loaded(tiny_bundle: Make) -> None:
+    folder = tiny_bundle()
+    (folder / "labels.json").write_text("[]")
+    with pytest.raises(IntegrityError, match=r"changed: labels\.json"):
+        Detector.load(folder)
