@@ -1,0 +1,100 @@
+"""Which points learn which object: task-aligned assignment. Knows nothing about models or losses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Targets:
+    """For every point: `boxes` (N, A, 4) to regress, `scores` (N, A, C) to reach in [0, 1]; zero where it is background."""
+
+    boxes: Tensor
+    scores: Tensor
+
+    @property
+    def weights(self) -> Tensor:
+        """How good each point is for its object (N, A); 0 is background."""
+        return self.scores.sum(-1)
+
+
+@dataclass(frozen=True)
+class Objects:
+    """The objects of a batch, padded: `boxes` (N, M, 4) xyxy pixels, `labels` (N, M) int64, `real` (N, M) bool."""
+
+    boxes: Tensor
+    labels: Tensor
+    real: Tensor
+
+
+@torch.no_grad()
+def assign(
+    boxes: Tensor,
+    scores: Tensor,
+    points: Tensor,
+    strides: Tensor,
+    objects: Objects,
+    *,
+    candidates: int = 10,
+    score_power: float = 0.5,
+    overlap_power: float = 6.0,
+) -> Targets:
+    """Each object takes its `candidates` points of the best score^a * IoU^b; a point wanted twice goes to the greater IoU.
+
+    `boxes` (N, A, 4) and `scores` (N, A, C) are the model's present answers.
+    """
+    overlap = pairwise_iou(objects.boxes, boxes)
+    inside = _inside(objects.boxes, points, strides) & objects.real[..., None]
+    index = objects.labels[..., None].expand(-1, -1, boxes.shape[1])
+    own_score = scores.transpose(1, 2).gather(1, index)
+    alignment = own_score.pow(score_power) * overlap.pow(overlap_power) * inside
+    chosen = _best(alignment, candidates) & inside
+    winner = torch.where(chosen, overlap, -1.0).argmax(1)
+    chosen &= torch.arange(chosen.shape[1], device=chosen.device)[:, None] == winner[:, None]
+    return _targets(chosen, alignment, overlap, winner, objects, scores.shape[-1])
+
+
+def pairwise_iou(first: Tensor, second: Tensor) -> Tensor:
+    """(N, M, 4) against (N, A, 4) gives (N, M, A)."""
+    low = torch.maximum(first[:, :, None, :2], second[:, None, :, :2])
+    high = torch.minimum(first[:, :, None, 2:], second[:, None, :, 2:])
+    shared = (high - low).clamp_(min=0).prod(-1)
+    areas = (first[..., 2:] - first[..., :2]).prod(-1)[:, :, None] + (second[..., 2:] - second[..., :2]).prod(-1)[
+        :, None
+    ]
+    return shared / (areas - shared).clamp_(min=1e-7)
+
+
+def _inside(boxes: Tensor, points: Tensor, strides: Tensor) -> Tensor:
+    """Points within each box (N, M, A); a box that holds none takes the point nearest to its centre."""
+    low = points - boxes[..., None, :2]
+    high = boxes[..., None, 2:] - points
+    inside = torch.minimum(low, high).amin(-1) > 0
+    centres = (boxes[..., :2] + boxes[..., 2:]) / 2
+    nearest = ((points - centres[..., None, :]).square().sum(-1) + strides).argmin(-1, keepdim=True)
+    rescued = torch.zeros_like(inside).scatter_(-1, nearest, True)
+    return torch.where(inside.any(-1, keepdim=True), inside, rescued)
+
+
+def _best(alignment: Tensor, count: int) -> Tensor:
+    top = alignment.topk(min(count, alignment.shape[-1]), -1).indices
+    return torch.zeros_like(alignment, dtype=torch.bool).scatter_(-1, top, True)
+
+
+def _targets(
+    chosen: Tensor, alignment: Tensor, overlap: Tensor, winner: Tensor, objects: Objects, classes: int
+) -> Targets:
+    """Scores are the alignment scaled so that an object's best point aims at its best IoU."""
+    kept = alignment * chosen
+    best_overlap = (overlap * chosen).amax(-1, keepdim=True)
+    scaled = kept / kept.amax(-1, keepdim=True).clamp(min=1e-9) * best_overlap
+    weight = scaled.amax(1)
+    labels = objects.labels.gather(1, winner)
+    scores = torch.zeros(*weight.shape, classes, device=weight.device).scatter_(
+        -1, labels[..., None], weight[..., None]
+    )
+    boxes = objects.boxes.gather(1, winner[..., None].expand(-1, -1, 4))
+    return Targets(boxes, scores)

@@ -1,0 +1,265 @@
+"""The training loop of one trial, from top to bottom. Knows files only through `TrialFolder` and nothing about sweeps."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from model_training import algorithms
+from model_training.errors import TrainingError
+from model_training.training import checkpoint, optimise
+from model_training.training.budget import Budget
+from model_training.training.ema import Average
+from model_training.training.examples import load_examples
+from model_training.training.files import TrialFolder
+from model_training.training.loader import Batch, Loader
+from model_training.training.loss import detection_loss
+from model_training.training.settings import hyperparameters
+from model_training.training.spec import EpochReport, TrialSpec
+from model_training.training.validate import Selection, validate
+
+MOSAIC = 0.7  # probability of four pictures in one
+MOSAIC_UNTIL = 0.85  # of the run; the end is learned on pictures as they come
+CHECKPOINT_SECONDS = 60.0  # within long epochs
+PROGRESS_SECONDS = 5.0
+
+
+@dataclass
+class Position:
+    """Where a trial is; all of it stands in the checkpoint."""
+
+    epoch: int = 1
+    step: int = 0  # done in this epoch
+    steps: int = 0  # done in all
+    losses: list[float] = field(default_factory=list)  # of this epoch
+    best: float = -1.0
+    best_epoch: int = 0
+    best_metrics: Mapping[str, Any] | None = None
+    evaluations: int = 0
+    since_best: int = 0  # evaluations
+    validation_cpu: float = 0.0  # what one validation costs
+    validation_seconds: float = 0.0
+    cpu_spent: float = 0.0
+    spent: float = 0.0
+
+
+class Trial:
+    """One run of `train`; starting it again in the same folder goes on from the last checkpoint."""
+
+    def __init__(self, spec: TrialSpec, folder: TrialFolder, budget: Budget) -> None:
+        self.spec, self.folder, self.budget = spec, folder, budget
+        self.settings = settings = hyperparameters(spec.hyperparameters, algorithms.defaults(spec.algorithm))
+        self.device = torch.device(spec.device)
+        torch.manual_seed(spec.seed)
+        cache = folder.path.parent / "cache"
+        self.train_set = load_examples(Path(spec.train), spec.labels, settings.image_size, cache)
+        self.validation_set = load_examples(Path(spec.validation), spec.labels, settings.image_size, cache)
+        model = algorithms.build(spec.algorithm, classes=len(spec.labels), model_size=settings.model_size)
+        self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        optimise.freeze(self.model, settings.layers_to_freeze)
+        self.average = Average(self.model)
+        self.optimizer = optimise.make_optimizer(self.model, settings)
+        self.loader = Loader(
+            self.train_set,
+            settings.image_size,
+            settings.training_batch_size,
+            spec.seed,
+            lambda: MOSAIC if self.progress() < MOSAIC_UNTIL else 0.0,
+            settings.multi_scale,
+            workers=0 if self.device.type == "cpu" else 8,
+        )
+        self.at = Position()
+        self.saved = self.told = time.monotonic()
+        if folder.last.is_file():
+            self._resume()
+
+    def _resume(self) -> None:
+        state = checkpoint.load_state(self.folder.last, self.model, self.average, self.optimizer)
+        self.at = Position(**state["position"])
+        self.budget.resume(self.at.cpu_spent, self.at.spent)
+        self.folder.forget_after(self.at.epoch - 1)
+
+    def run(self) -> dict[str, Any]:
+        """Epochs until the plan, the budget, patience or the controller ends them; the result is what `result.json` holds."""
+        reason = "interrupted before" if self.progress() >= 1 else ""
+        while not reason:
+            self._epoch()
+            reason = self._ending()
+            self._finish_epoch(last=bool(reason))
+            reason = reason or self._impatient()
+            self.at.epoch, self.at.step, self.at.losses = self.at.epoch + 1, 0, []
+            self._save()
+        return self._result(reason)
+
+    def progress(self) -> float:
+        """The share of the run that is over: of its epochs or its budget, whichever is further."""
+        done = (self.at.epoch - 1 + self.at.step / self.loader.steps) / self.settings.number_of_epochs
+        return max(done, self.budget.progress(self.at.validation_cpu, self.at.validation_seconds))
+
+    def _epoch(self) -> None:
+        self.model.train()
+        optimise.keep_frozen(self.model, self.settings.layers_to_freeze)
+        self.started, self.started_step = time.monotonic(), self.at.step
+        pending: list[Tensor] = []
+        for batch in self.loader.epoch(self.at.epoch, self.at.step):
+            pending.append(self._step(batch.to(self.device)))
+            if len(pending) == 10:
+                self._collect(pending)
+            if self.progress() >= 1 or self._out_of_time():
+                break
+        self._collect(pending)
+
+    def _step(self, batch: Batch) -> Tensor:
+        done = self.at.epoch - 1 + self.at.step / self.loader.steps
+        optimise.set_learning_rate(self.optimizer, optimise.learning_rate(self.settings, done, self.progress()))
+        images = batch.images.permute(0, 3, 1, 2).float() / 255
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            prediction = self.model(images)
+        loss = detection_loss(prediction, batch.objects)
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimise.clip(self.model)
+        self.optimizer.step()
+        self.average.update(self.model)
+        self.at.step, self.at.steps = self.at.step + 1, self.at.steps + 1
+        return loss.detach()
+
+    def _collect(self, pending: list[Tensor]) -> None:
+        losses = [float(loss) for loss in pending]
+        pending.clear()
+        if not all(math.isfinite(loss) for loss in losses):
+            raise TrainingError(
+                f"the loss became {losses[-1]} in epoch {self.at.epoch}, expected a finite number",
+                hint=f"lower learning_rate (now {self.settings.learning_rate:g}) or check the boxes of the data",
+                log=str(self.folder.path / "log.txt"),
+            )
+        self.at.losses += losses
+        if time.monotonic() - self.told > PROGRESS_SECONDS:
+            self._tell()
+        if time.monotonic() - self.saved > CHECKPOINT_SECONDS:
+            self._save()
+
+    def _finish_epoch(self, last: bool) -> None:
+        metrics = None
+        if last or self.at.epoch % self.settings.evaluation_frequency == 0:
+            metrics = self._validate()
+        self.folder.report(
+            EpochReport(
+                self.at.epoch,
+                self._epochs(),
+                sum(self.at.losses) / max(1, len(self.at.losses)),
+                self.optimizer.param_groups[0]["lr"],
+                self._speed(),
+                self._seconds_left(),
+                self.budget.cpu_spent,
+                self.budget.spent,
+                metrics,
+            )
+        )
+        self._tell()
+
+    def _validate(self) -> dict[str, Any]:
+        settings, cpu, wall = self.settings, self.budget.cpu_spent, self.budget.spent
+        select = Selection(settings.nms_iou_threshold, settings.box_detections_per_image)
+        metrics = validate(
+            self.average.model,
+            self.validation_set,
+            self.spec.labels,
+            select,
+            settings.validation_batch_size,
+            settings.box_score_threshold,
+        )
+        at = self.at
+        at.validation_cpu, at.validation_seconds = self.budget.cpu_spent - cpu, self.budget.spent - wall
+        at.evaluations += 1
+        value = metrics[self.spec.primary_metric] or 0.0
+        at.since_best += 1
+        if value > at.best:
+            at.best, at.best_epoch, at.best_metrics, at.since_best = value, at.epoch, metrics, 0
+            checkpoint.save_detector(self.folder.best, self.average.model, self._about())
+        return metrics
+
+    def _about(self) -> dict[str, Any]:
+        settings = asdict(self.settings)
+        return {
+            "algorithm": self.spec.algorithm,
+            "model_size": self.settings.model_size,
+            "image_size": self.settings.image_size,
+            "labels": list(self.spec.labels),
+            "hyperparameters": {**settings, "random_seed": self.spec.seed},
+            "epoch": self.at.epoch,
+        }
+
+    def _ending(self) -> str:
+        """Why this epoch is the last one, or nothing."""
+        if self.at.epoch >= self.settings.number_of_epochs and self.at.step >= self.loader.steps:
+            return "all epochs done"
+        if self.progress() >= 1:
+            return "budget spent"
+        if self._out_of_time():
+            return "deadline reached"
+        return self.folder.stop_reason() or ""
+
+    def _impatient(self) -> str:
+        settings, at = self.settings, self.at
+        waited = at.evaluations > settings.early_stopping_delay and at.since_best >= settings.early_stopping_patience
+        return f"no improvement in {at.since_best} evaluations" if settings.early_stopping and waited else ""
+
+    def _out_of_time(self) -> bool:
+        return self.spec.deadline is not None and time.time() >= self.spec.deadline
+
+    def _save(self) -> None:
+        self.at.cpu_spent, self.at.spent = self.budget.cpu_spent, self.budget.spent
+        checkpoint.save_state(self.folder.last, self.model, self.average, self.optimizer, {"position": asdict(self.at)})
+        self.saved = time.monotonic()
+
+    def _speed(self) -> float:
+        """Images a second of wall clock in this epoch."""
+        seconds = time.monotonic() - self.started
+        return (self.at.step - self.started_step) * self.settings.training_batch_size / max(seconds, 1e-9)
+
+    def _epochs(self) -> int:
+        """How many epochs the plan or the budget allows, as far as is known now."""
+        done = self.at.epoch - 1 + self.at.step / self.loader.steps
+        return min(self.settings.number_of_epochs, math.ceil(done / max(self.progress(), 1e-9) - 1e-6)) if done else 0
+
+    def _seconds_left(self) -> float:
+        progress = min(self.progress(), 1.0)
+        return self.budget.spent * (1 - progress) / max(progress, 1e-9)
+
+    def _tell(self) -> None:
+        at = self.at
+        recent = at.losses[-20:]
+        self.folder.write(
+            "progress.json",
+            {
+                "epoch": at.epoch,
+                "epochs": self._epochs(),
+                "step": at.step,
+                "steps": self.loader.steps,
+                "loss": sum(recent) / max(1, len(recent)),
+                "images_per_second": self._speed(),
+                "seconds_left": self._seconds_left(),
+            },
+        )
+        self.told = time.monotonic()
+
+    def _result(self, reason: str) -> dict[str, Any]:
+        at = self.at
+        return {
+            "status": "completed",
+            "reason": reason,
+            "best_epoch": at.best_epoch,
+            "epochs": at.epoch - 1,
+            "metrics": at.best_metrics,
+            "cpu_seconds": self.budget.cpu_spent,
+            "seconds": self.budget.spent,
+            "weights": str(self.folder.best.relative_to(self.folder.path)),
+        }
