@@ -1,6 +1,7 @@
 """The bundle: the folder that is registered, pulled and served.
 
-Writes its manifest, checks every byte against it, loads it. Knows nothing about registries, ONNX or how the files came to be.
+Writes its manifest, checks every byte against it, loads it. Knows nothing about registries, ONNX
+or how the files came to be.
 """
 
 from __future__ import annotations

@@ -50,9 +50,13 @@ class Detector:
         return self.bundle.labels
 
     def detect(
-        self, images: Sequence[Image.Image], *, score_threshold: float | None = None, batch_size: int = 8
+        self,
+        images: Sequence[Image.Image],
+        *,
+        score_threshold: float | Mapping[str, float] | None = None,
+        batch_size: int = 8,
     ) -> list[Detections]:
-        """One element an image, same order. None takes the operating threshold of the manifest, also one a label.
+        """One element an image, same order. None takes the manifest's operating threshold, one or one a label.
 
         Raises: IncompatibleError where the runtime fails on this graph.
         """

@@ -3,10 +3,13 @@
 CvaError                     exit 1
 ├── UsageError               exit 2   a wrong argument, name or job file
 ├── NotFoundError            exit 1   a dataset, model, endpoint, run or file that is not there
+├── OfflineError             exit 1   a registry that cannot be reached now; what is installed goes on
 ├── ConflictError            exit 1   it exists already, or somebody else holds the lock
+│   └── LockedError          exit 75  another process is changing it right now; try again
 ├── DataError                exit 1   labelled data that cannot be used; `problems` lists the rows
 ├── ImageError               exit 1   one image that cannot be decoded within the limits; `code` names why
 ├── IntegrityError           exit 4   bytes that differ from their manifest, or an unsafe path
+├── SelfTestError            exit 5   a bundle that does not give its golden answers on this machine
 ├── IncompatibleError        exit 6   a bundle that this version or machine cannot run
 ├── StorageError             exit 1   disk full, permission denied, not a folder
 ├── TrainingError            exit 1   a trial that failed; `log` names where to look
@@ -48,8 +51,16 @@ class NotFoundError(CvaError):
     pass
 
 
+class OfflineError(CvaError):
+    pass
+
+
 class ConflictError(CvaError):
     pass
+
+
+class LockedError(ConflictError):
+    exit_code = 75
 
 
 class DataError(CvaError):
@@ -70,6 +81,10 @@ class ImageError(CvaError):
 
 class IntegrityError(CvaError):
     exit_code = 4
+
+
+class SelfTestError(CvaError):
+    exit_code = 5
 
 
 class IncompatibleError(CvaError):

@@ -1,6 +1,7 @@
 """What an ONNX file must not hold, read from its bytes before any runtime sees it.
 
-Knows protobuf's wire format, no tensors. A model is one file: a tensor whose data lies in another file could name any file of the machine.
+Knows protobuf's wire format, no tensors. A model is one
+file: a tensor whose data lies in another file could name any file of the machine.
 """
 
 from __future__ import annotations

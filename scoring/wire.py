@@ -1,18 +1,24 @@
 """The messages of /score: requests to image bytes, detections to the answer. Pure; knows nothing about HTTP or files.
 
-Rounding: box sides to 6 decimals, scores to 4; rounding never changes the order, which is by score, highest first.
+Rounding: box sides to 6 decimals, scores to 4. Order is by score before rounding, highest first.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+import json
+import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from scoring.detections import Detections
-from scoring.errors import CvaError, ImageError
+from scoring.errors import CvaError, ImageError, NotFoundError, UsageError
 
 BOX_DECIMALS, SCORE_DECIMALS = 6, 4
-_SIDES = ("topX", "topY", "bottomX", "bottomY")
+SIDES = ("topX", "topY", "bottomX", "bottomY")
+_DATA_PREFIX = re.compile(r"data:[\w.+-]+/[\w.+-]+(;[\w.+-]+=[^;,]*)*;base64,", re.ASCII)
+_SHAPES = '{"input_data":{"columns":["image"],"data":["<base64>"]}} or {"data":["<base64>"]}'
 
 
 def to_element(filename: str, found: Detections, labels: Sequence[str]) -> dict[str, Any]:
@@ -23,14 +29,91 @@ def to_element(filename: str, found: Detections, labels: Sequence[str]) -> dict[
 
 def to_error_element(filename: str, error: CvaError) -> dict[str, Any]:
     """The element of an image that could not be scored: it keeps its place and says why."""
-    code = error.code if isinstance(error, ImageError) else "not_found"
-    return {"filename": filename, "boxes": [], "error": {"code": code, "message": error.message}}
+    return {"filename": filename, "boxes": [], "error": {"code": _code(error), "message": error.message}}
+
+
+def parse_score_request(body: bytes | str) -> list[bytes]:
+    """The images of a JSON body, in order, not yet decoded.
+
+    Raises: UsageError for anything that is not one of the shapes of CONTRACTS 8, or not base64.
+    """
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"expected JSON, found something else: {error}", hint=f"send {_SHAPES}") from error
+    return [_image(item, index) for index, item in enumerate(_items(value))]
+
+
+def _items(value: object) -> list[object]:
+    if not isinstance(value, dict):
+        _refuse(f"a JSON object, found {_kind(value)}")
+    if set(value) == {"data"}:
+        return _list(value["data"], "data")
+    if set(value) != {"input_data"}:
+        _refuse(f"the key 'input_data' or 'data' alone, found {sorted(value)}")
+    table = value["input_data"]
+    if not isinstance(table, dict) or not {"data"} <= set(table) <= {"columns", "index", "data"}:
+        _refuse("'input_data' with 'columns', 'data' and perhaps 'index'")
+    if table.get("columns", ["image"]) != ["image"]:
+        _refuse(f"'columns': [\"image\"], found {table['columns']!r}")
+    rows = _list(table["data"], "input_data.data")
+    if "index" in table and len(_list(table["index"], "input_data.index")) != len(rows):
+        _refuse(f"as many elements in 'index' as in 'data' ({len(rows)}), found {len(table['index'])}")
+    return rows
+
+
+def _image(item: object, index: int) -> bytes:
+    if isinstance(item, list) and len(item) == 1:
+        item = item[0]
+    if isinstance(item, str) and item.lstrip().startswith("{"):
+        item = _unwrap(item, index)
+    if not isinstance(item, str):
+        _refuse(f"image {index} as a base64 string, found {_kind(item)}")
+    text = _DATA_PREFIX.sub("", item, count=1) if item.startswith("data:") else item
+    try:
+        return base64.b64decode(text.replace("\r", "").replace("\n", ""), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise UsageError(
+            f"image {index} is not valid base64: {error}", hint="encode the file's bytes as base64"
+        ) from error
+
+
+def _unwrap(text: str, index: int) -> object:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict) or set(value) != {"image_base64"}:
+        _refuse(f'image {index} as {{"image_base64":"…"}}')
+    return value["image_base64"]
+
+
+def _list(value: object, name: str) -> list[object]:
+    if not isinstance(value, list):
+        _refuse(f"'{name}' as a list, found {_kind(value)}")
+    return value
+
+
+def _refuse(expected: str) -> NoReturn:
+    raise UsageError(f"expected {expected}", hint=f"send {_SHAPES}")
+
+
+def _kind(value: object) -> str:
+    """JSON's own word: an answer never repeats what was sent."""
+    names = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def _code(error: CvaError) -> str:
+    if isinstance(error, ImageError):
+        return error.code
+    return "not_found" if isinstance(error, NotFoundError) else "unreadable"
 
 
 def _to_box(found: Detections, index: int, labels: Sequence[str]) -> dict[str, Any]:
     sides = (round(float(value), BOX_DECIMALS) for value in found.boxes[index])
     return {
-        "box": dict(zip(_SIDES, sides, strict=True)),
+        "box": dict(zip(SIDES, sides, strict=True)),
         "label": labels[int(found.labels[index])],
         "score": round(float(found.scores[index]), SCORE_DECIMALS),
     }

@@ -1,0 +1,150 @@
+"""`cva score`: image files, folders and patterns to boxes, with annotated pictures. Parses and prints, nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import glob
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from scoring.errors import UsageError
+
+if TYPE_CHECKING:
+    from scoring.bundle import LoadedBundle
+    from scoring.detector import Detector
+    from scoring.predict import Prediction
+
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp")
+
+
+class Printer(Protocol):
+    def say(self, text: str = "") -> None: ...
+
+
+def parser() -> argparse.ArgumentParser:
+    result = argparse.ArgumentParser(
+        prog="cva score",
+        description="Find objects in images with a registered model. The last line of stdout is a JSON array in the"
+        " /score shape, one element an image in the order given; a bad image keeps its place with an error (exit 1).",
+    )
+    result.add_argument("images", nargs="+", metavar="IMAGE", help="image files, folders (searched deeply) or patterns")
+    which = result.add_mutually_exclusive_group(required=True)
+    which.add_argument(
+        "--model", metavar="NAME[:VERSION|@champion|@latest]", help="a registered model of the workspace"
+    )
+    which.add_argument("--bundle", type=Path, metavar="DIR", help="a model's folder, for example DEST/NAME/current")
+    result.add_argument("--threshold", type=_fraction, metavar="T", help="lowest score (default: the model's own)")
+    result.add_argument("--out", type=Path, metavar="DIR", help="write annotated pictures and predictions.json there")
+    result.add_argument("--threads", type=_positive, default=1, metavar="N", help="CPU threads (default 1)")
+    result.set_defaults(run=run, long=True)
+    return result
+
+
+def run(args: argparse.Namespace, out: Printer) -> Sequence[dict[str, Any]]:
+    """Score and report; sets `args.exit_code` to 1 if any image failed."""
+    from scoring.detector import Detector
+
+    paths = list(expand(args.images, skip=args.out))
+    if args.out is not None:
+        _make_folder(args.out)
+    bundle, title = _bundle(args)
+    detector = Detector.load(bundle, threads=args.threads)
+    out.say(f"{title}: {len(paths)} image{'s' if len(paths) != 1 else ''}")
+    started = time.perf_counter()
+    elements = list(_score(detector, paths, args, out))
+    if args.out is not None:
+        from scoring.files import write_json
+
+        write_json(args.out / "predictions.json", elements)
+        out.say(f"annotated pictures and predictions.json are in {args.out}")
+    failed = sum("error" in element for element in elements)
+    boxes = sum(len(element["boxes"]) for element in elements)
+    out.say(f"{boxes} objects, {failed} images failed, {time.perf_counter() - started:.2f} s")
+    args.exit_code = 1 if failed else 0
+    return elements
+
+
+def expand(given: Sequence[str], *, skip: Path | None = None) -> Iterator[Path]:
+    """Files as they are, folders to the images in them, patterns to what they match; sorted within each.
+
+    What lies in `skip` (the output folder) is left out of folders. Raises: UsageError where nothing matches.
+    """
+    for text in given:
+        path = Path(text)
+        if path.is_dir():
+            inside = (each for each in sorted(path.rglob("*")) if each.suffix.lower() in SUFFIXES and each.is_file())
+            found = [each for each in inside if skip is None or skip.resolve() not in each.resolve().parents]
+        elif not path.exists() and glob.has_magic(text):
+            matches = sorted(glob.glob(text, recursive=True))  # noqa: PTH207 (a pattern may be absolute)
+            found = [Path(each) for each in matches if Path(each).is_file()]
+        else:
+            found = [path]
+        if not found:
+            raise UsageError(f"expected images in {text}, found none", hint=f"endings: {' '.join(SUFFIXES)}")
+        yield from found
+
+
+def _bundle(args: argparse.Namespace) -> tuple[LoadedBundle, str]:
+    from scoring.bundle import load_bundle
+    from scoring.edge.registry import LocalRegistry, parse_reference
+
+    if args.bundle is not None:
+        loaded = load_bundle(args.bundle)
+        return loaded, f"{loaded.manifest.name} ({args.bundle})"
+    name, version = parse_reference(args.model)
+    registry = LocalRegistry.of()
+    exact = registry.resolve(name, version)
+    folder = registry.folder(name, exact.version)
+    return load_bundle(folder, manifest_sha256=exact.manifest_sha256), f"{name}:{exact.version}"
+
+
+def _score(
+    detector: Detector, paths: Sequence[Path], args: argparse.Namespace, out: Printer
+) -> Iterator[dict[str, Any]]:
+    from scoring.predict import score_files
+
+    taken: set[Path] = set()
+    for prediction in score_files(detector, paths, score_threshold=args.threshold):
+        out.say(f"  {_line(prediction)}")
+        if args.out is not None:
+            _draw(prediction, detector, args.out, taken)
+        yield prediction.element
+
+
+def _draw(prediction: Prediction, detector: Detector, folder: Path, taken: set[Path]) -> None:
+    from scoring.draw import annotate, save_annotated
+
+    if prediction.image is None or prediction.found is None:
+        return
+    picture = annotate(prediction.image, prediction.found, detector.labels)
+    save_annotated(picture, prediction.path, folder, taken)
+
+
+def _line(prediction: Prediction) -> str:
+    if prediction.failed:
+        error = prediction.element["error"]
+        return f"{prediction.path}  {error['code']}: {error['message']}"
+    words = [f"{box['label']} {box['score']:.2f}" for box in prediction.element["boxes"]]
+    return f"{prediction.path}  {', '.join(words) or 'nothing'}"
+
+
+def _make_folder(path: Path) -> None:
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"expected a folder for --out, found a file: {path}", hint="give a folder")
+    path.mkdir(parents=True, exist_ok=True)
+
+
+def _fraction(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, found {text}")
+    return value
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, found {text}")
+    return value
