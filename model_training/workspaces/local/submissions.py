@@ -1,0 +1,178 @@
+"""One submission of a published pipeline: checked before anything is spent, executed here or by its own process.
+
+Knows nothing about HTTP or the command line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from model_training.workspaces.base import Dataset, Event, Json, PublishedPipeline, Reporter, Run, silent
+from model_training.workspaces.local.layout import check_name
+from scoring.errors import CancelledError, CvaError, UsageError
+
+if TYPE_CHECKING:
+    from model_training.pipeline import Registered
+    from model_training.workspaces.local.workspace import LocalWorkspace
+
+REGISTER = ("always", "if-better")
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What is asked for. `new` starts afresh where the same submission would go on with one that was interrupted."""
+
+    experiment: str
+    dataset_name: str
+    model_name: str
+    cluster: str
+    register: str = "always"
+    budget_minutes: float | None = None  # wall clock of the sweep
+    new: bool = False
+
+
+def check(workspace: LocalWorkspace, asked: Submission) -> Dataset:
+    """Raises: UsageError, NotFoundError."""
+    check_name(asked.experiment, "experiment")
+    check_name(asked.model_name, "model")
+    if asked.register not in REGISTER:
+        raise UsageError(f"register {asked.register!r}: expected one of {', '.join(REGISTER)}")
+    if asked.budget_minutes is not None and not asked.budget_minutes > 0:
+        raise UsageError(f"budget of {asked.budget_minutes:g} minutes: expected more than 0")
+    workspace.automl.check(asked.cluster)
+    return workspace.datasets.get(asked.dataset_name)
+
+
+def create(workspace: LocalWorkspace, published: PublishedPipeline, asked: Submission) -> Run:
+    """The run, not yet started: a new one, or the one that the same submission began and did not finish."""
+    dataset = check(workspace, asked)
+    parameters = {
+        "dataset_name": asked.dataset_name,
+        "model_name": asked.model_name,
+        "cluster": asked.cluster,
+        "dataset": dataset.reference,  # what a name without a version meant when it was submitted
+        "endpoint": published.endpoint,
+        "endpoint_version": str(published.version),
+        "register": asked.register,
+    }
+    if asked.budget_minutes is not None:
+        parameters["budget_minutes"] = f"{asked.budget_minutes:g}"
+    same = json.dumps([parameters, asked.experiment, dataset.sha256], sort_keys=True)
+    fingerprint = hashlib.sha256(same.encode()).hexdigest()
+    unfinished = None if asked.new else workspace.runs.resumable(fingerprint)
+    if unfinished:
+        return workspace.runs.reopen(unfinished.id)
+    return workspace.runs.create(
+        kind="pipeline", experiment=asked.experiment, parameters=parameters, fingerprint=fingerprint
+    )
+
+
+def start(workspace: LocalWorkspace, run: Run) -> Run:
+    """Execute the run in a process that outlives this one. It is given the run's lock, so the run is never unowned."""
+    lock = workspace.runs.files(run.id).take()
+    try:
+        workspace.runs.launched(run.id)
+        process = _spawn(workspace, run, lock)
+    finally:
+        os.close(lock)  # the other process holds its own copy of the descriptor, and with it the lock
+    threading.Thread(target=process.wait, daemon=True).start()  # nobody else collects it when it ends
+    return workspace.runs.get(run.id)
+
+
+def _spawn(workspace: LocalWorkspace, run: Run, lock: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "model_training", "--workspace", str(workspace.path)]
+    command += ["endpoint", "execute", run.id, "--lock", str(lock)]
+    with (run.folder / "process.txt").open("ab") as output:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=[lock],
+            start_new_session=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+
+
+def execute(workspace: LocalWorkspace, run_id: str, reporter: Reporter = silent, lock: int | None = None) -> Run:
+    """Do the work of a run in this process. Raises what the pipeline raises, after it is in the run's record."""
+    with workspace.runs.own(run_id, lock), _recorded(workspace, run_id):
+        workspace.runs.update(run_id, status="Running")
+        made = _train(workspace, workspace.runs.get(run_id), _tee(workspace, run_id, reporter))
+        workspace.runs.update(run_id, status="Completed", result=_result(made))
+    return workspace.runs.get(run_id)
+
+
+def _train(workspace: LocalWorkspace, run: Run, reporter: Reporter) -> Registered:
+    from model_training.jobs.load import parse_job
+    from model_training.pipeline import train_and_register
+
+    asked = run.parameters
+    published = workspace.endpoints.version(asked["endpoint"], int(asked["endpoint_version"]))
+    template = parse_job(published.template, f"{published.endpoint} version {published.version}")
+    if "budget_minutes" in asked:
+        template = replace(template, budget_minutes=float(asked["budget_minutes"]))
+    reporter(Event("message", f"{published.endpoint} version {published.version} on {asked['dataset']}"))
+    return train_and_register(
+        workspace,
+        template,
+        dataset_name=asked["dataset"],
+        model_name=asked["model_name"],
+        cluster=asked["cluster"],
+        run_id=run.id,
+        register=asked["register"],
+        git_commit=published.git_commit,
+        reporter=reporter,
+    )
+
+
+@contextmanager
+def _recorded(workspace: LocalWorkspace, run_id: str) -> Iterator[None]:
+    """However the block ends, the run's record and MLflow say so."""
+    status, error = "Failed", ""
+    try:
+        yield
+        status = "Completed"
+    except (CancelledError, KeyboardInterrupt) as stop:
+        status, error = "Canceled", str(stop) or "interrupted; submit again to go on"
+        raise
+    except CvaError as failure:
+        error = str(failure)
+        raise
+    except BaseException as failure:
+        error = f"{type(failure).__name__}: {failure}"
+        raise
+    finally:
+        if status != "Completed":
+            workspace.runs.reporter(run_id)(Event("warning", f"{status}: {error}"))
+            workspace.runs.update(run_id, status=status, error=error)
+        workspace.automl.end_run(workspace.runs.get(run_id))
+
+
+def _tee(workspace: LocalWorkspace, run_id: str, reporter: Reporter) -> Reporter:
+    log, cancelled = workspace.runs.reporter(run_id), workspace.runs.cancelled(run_id)
+
+    def tell(event: Event) -> None:
+        if event.kind == "stage" and cancelled():
+            raise CancelledError(f"run {run_id} was cancelled", hint="submit the same again to go on with it")
+        log(event)
+        reporter(event)
+
+    return tell
+
+
+def _result(made: Registered) -> Json:
+    decision = {"code": made.decision.code, "reason": made.decision.reason, "promote": made.decision.promote}
+    result: dict[str, Any] = {"model": None, "version": None, "metrics": made.bundle.manifest.get("metrics", {})}
+    if made.model is not None:
+        result |= {"model": made.model.name, "version": made.model.version, "champion": made.model.champion}
+    return result | {"decision": decision, "dataset": made.dataset.reference}
