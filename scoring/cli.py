@@ -105,7 +105,7 @@ def _score(
 ) -> Iterator[dict[str, Any]]:
     from scoring.predict import score_files
 
-    taken: set[Path] = set()
+    taken = {path.resolve() for path in paths}
     for prediction in score_files(detector, paths, score_threshold=args.threshold):
         out.say(f"  {_line(prediction)}")
         if args.out is not None:

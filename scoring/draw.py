@@ -9,7 +9,6 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from scoring.detections import Detections
-from scoring.errors import UsageError
 from scoring.files import write_bytes
 
 Colour = tuple[int, int, int]
@@ -32,39 +31,48 @@ PALETTE: tuple[Colour, ...] = (
 def annotate(
     image: Image.Image, found: Detections, labels: Sequence[str], *, score_threshold: float = 0.0
 ) -> Image.Image:
-    """A new picture; `image` is left as it is. Lines and text grow with the image; the highest score is drawn last."""
+    """A new picture; `image` is left as it is. Lines and text grow with the image; the highest score lies on top."""
     picture = image.convert("RGB").copy()
     pen = ImageDraw.Draw(picture)
     shorter = min(picture.size)
     width = max(2, round(shorter / 200))
-    font = ImageFont.load_default(size=max(11, round(shorter / 32)))
+    font = _font(max(11, round(shorter / 32)))
     kept = found.above(score_threshold)
-    for i in reversed(range(len(kept))):
-        colour = PALETTE[int(kept.labels[i]) % len(PALETTE)]
-        box = _pixels(kept.boxes[i].tolist(), picture.size)
+    marks = [
+        (_pixels(box.tolist(), picture.size), PALETTE[label % len(PALETTE)], f"{labels[label]} {score:.2f}")
+        for box, label, score in zip(kept.boxes, kept.labels.tolist(), kept.scores, strict=True)
+    ][::-1]
+    for box, colour, _ in marks:
         _frame(pen, box, colour, width)
-        _tag(pen, box, f"{labels[int(kept.labels[i])]} {kept.scores[i]:.2f}", colour, font, picture.size)
+    for box, colour, text in marks:
+        _tag(pen, box, text, colour, font, picture.size)
     return picture
 
 
 def save_annotated(picture: Image.Image, source: Path, folder: Path, taken: set[Path]) -> Path:
-    """Write `<stem>.boxes.jpg` (or .png for lossless sources) into `folder`; the name is never one in `taken`.
+    """Write `<stem>.boxes.jpg` (or .png for lossless sources) into `folder`, numbered where that name is in `taken`.
 
-    Raises: UsageError where that would replace the source itself.
+    `taken` holds resolved paths; begin with those of all inputs, so that none of them is ever replaced.
     """
     suffix, kind = (".jpg", "JPEG") if source.suffix.lower() in (".jpg", ".jpeg", ".jpe", ".jfif") else (".png", "PNG")
     target = folder / f"{source.stem}.boxes{suffix}"
     number = 2
-    while target in taken:
+    while target.resolve() in taken:
         target = folder / f"{source.stem}-{number}.boxes{suffix}"
         number += 1
-    if target.resolve() == source.resolve():
-        raise UsageError(f"{target} is an input: its annotated picture would replace it", hint="give another --out")
-    taken.add(target)
+    taken.add(target.resolve())
     buffer = io.BytesIO()
     picture.save(buffer, kind, **({"quality": 92} if kind == "JPEG" else {}))
     write_bytes(target, buffer.getvalue())
     return target
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """The system's DejaVu where there is one: Pillow's own font knows ASCII only."""
+    try:
+        return ImageFont.truetype("DejaVuSans.ttf", size)
+    except OSError:
+        return ImageFont.load_default(size=size)
 
 
 def _pixels(box: Sequence[float], size: tuple[int, int]) -> tuple[int, int, int, int]:

@@ -124,7 +124,9 @@ class LocalRegistry:
         models = self._read()
         if name not in models or not models[name].get("versions"):
             known = ", ".join(sorted(models)) or "none yet"
-            raise NotFoundError(f"there is no model {name!r} in {self.models}; models: {known}", hint="cva model list")
+            raise NotFoundError(
+                f"there is no model {name!r} in {self.models}; models: {known}", hint="see `cva model list`"
+            )
         model: dict[str, Any] = models[name]
         return model
 
@@ -157,8 +159,10 @@ def _choose(name: str, version: str, model: dict[str, Any]) -> int:
         return versions[-1]
     if version in ("", "best", "champion"):
         if champion is None:
-            raise NotFoundError(f"model {name!r} has no champion; versions: {listed}", hint="cva model promote")
+            raise NotFoundError(
+                f"model {name!r} has no champion; versions: {listed}", hint="choose one with `cva model promote`"
+            )
         return int(champion)
     if not version.isdigit() or int(version) not in versions:
-        raise NotFoundError(f"model {name!r} has no version {version}; versions: {listed}", hint="cva model list")
+        raise NotFoundError(f"model {name!r} has no version {version}; versions: {listed}", hint="see `cva model list`")
     return int(version)
