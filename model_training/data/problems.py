@@ -11,11 +11,16 @@ from scoring.errors import DataError
 
 @dataclass(frozen=True)
 class Problem:
-    """A row that cannot be used. `line` counts from 1; 0 where the format has no lines worth naming."""
+    """A row that cannot be used. `line` counts from 1; 0 where the format has no lines worth naming.
+
+    `row` is the image with every object as it was written, there only when nothing but edges of boxes is at fault: an
+    import may leave out or clip those boxes when it is asked to. All problems of one row carry the same object.
+    """
 
     file: str
     line: int
     reason: str
+    row: Row | None = None
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.reason}" if self.line else f"{self.file}: {self.reason}"

@@ -165,7 +165,7 @@ def _colour(rng: Random) -> Floats:
     """Any colour, more often a dull one, as rooms have."""
     colour = rng.uniform(30, 235, 3)
     dull = rng.uniform(0.1, 0.85)
-    return ((colour * (1 - dull) + colour.mean() * dull) * rng.uniform(0.6, 1.15)).astype(np.float32)
+    return np.asarray((colour * (1 - dull) + colour.mean() * dull) * rng.uniform(0.6, 1.15), np.float32)
 
 
 def _noise(rng: Random, width: int, height: int, cells: int) -> Floats:

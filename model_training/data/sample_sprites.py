@@ -1,6 +1,6 @@
 """Bottles and the things that are easily taken for one, each as a shaded picture with an alpha channel.
 
-Every shape is a body of revolution: a half-width for each row, shaded as a cylinder. Knows nothing about scenes or files.
+Every shape is a body of revolution: a half-width for each row, shaded as a cylinder. Knows nothing of scenes.
 """
 
 from __future__ import annotations
