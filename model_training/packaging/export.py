@@ -1,4 +1,4 @@
-"""A trained PyTorch detector to one ONNX file: dynamic batch, suppression inside, nothing of this machine or hour in it.
+"""A trained PyTorch detector to one ONNX file: dynamic batch, suppression inside, nothing of this machine in it.
 
 The newer exporter (`dynamo`) was measured against the older: the same speed in onnxruntime, a third of the nodes, batch
 normalisation already folded into the convolutions. Knows nothing about bundles or checkpoints.

@@ -1,7 +1,7 @@
 """The exported file against the PyTorch model on real images, in batches of 1, 3 and 8. Refuses a file that differs.
 
-The suppression here is written on its own, in plain PyTorch, one image at a time: an error in the graph's suppression, or
-in how it treats the second image of a batch, shows. Knows nothing about bundles or labels' names.
+The suppression here is written on its own, in plain PyTorch, one image at a time: an error in the graph's suppression,
+or in how it treats the second image of a batch, shows. Knows nothing about bundles or labels' names.
 """
 
 from __future__ import annotations

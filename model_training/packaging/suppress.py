@@ -46,8 +46,8 @@ detector (float[N,{anchors},4] every_box, float[N,{anchors},{classes}] every_sco
 def with_suppression(raw: ModelProto, *, anchors: int, classes: int, iou: float, max_boxes: int) -> ModelProto:
     """The detector's graph with suppression behind it.
 
-    Inputs `images` and `score_threshold` (a scalar: boxes must score more than it); outputs `boxes` (N, K, 4), `scores` (N, K), `labels`
-    (N, K) and `num` (N). Beyond an image's `num` boxes and scores are 0 and labels -1.
+    Inputs `images` and `score_threshold` (a scalar: boxes must score more than it); outputs `boxes` (N, K, 4) in input
+    pixels, `scores` (N, K), `labels` (N, K) and `num` (N). Beyond an image's `num` boxes and scores are 0, labels -1.
     """
     from onnx import checker, compose, parser
 
