@@ -75,8 +75,10 @@ def parse_job(text: str, source_name: str, *, target: str = "local", defaults: s
     tree = parse_yaml(text, problems)
     if tree is not None and not isinstance(tree.data, dict):
         problems.error(tree.line, f"expected a job (a mapping of keys), found {tree.kind}")
-    problems.raise_if_any()
-    assert tree is not None
+        tree = None
+    if tree is None:
+        problems.raise_if_any()
+        raise AssertionError("a document without a value has a problem")
     spec = _JobReader(tree, problems, local=target == "local").read(text, defaults)
     problems.raise_if_any()
     return spec
