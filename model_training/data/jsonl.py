@@ -68,8 +68,8 @@ def _parsed_lines(path: Path) -> Iterator[tuple[int, Row | Problem]]:
                 yield number, Problem(str(path), number, f"the line is longer than {MAX_LINE} bytes")
             elif line.strip():
                 row, reasons = _parse(line)
-                yield from ((number, Problem(str(path), number, reason)) for reason in reasons)
-                if row:
+                yield from ((number, Problem(str(path), number, reason, row)) for reason in reasons)
+                if row and not reasons:
                     yield number, row
 
 
@@ -114,10 +114,9 @@ def _of_kind(item: Row | Problem, kind: str, path: Path, line: int) -> Row | Pro
         return item
     if item.labels or kind == "class":
         found = _SAID[_KINDS[item.kind]] if item.labels else "[]"
-        return Problem(
-            str(path), line, f"label: expected {_SAID[kind]} as in the file's first labelled row, found {found}"
-        )
-    return Row(**(vars(item) | {"kind": kind}))
+        reason = f"label: expected {_SAID[kind]} as in the file's first labelled row, found {found}"
+        return Problem(str(path), line, reason)
+    return replace(item, kind=kind)
 
 
 def _opened(path: Path) -> BinaryIO:

@@ -6,9 +6,11 @@ polygons, an empty list says that there is nothing on the image.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
+from model_training.data.drafting import bounds
 from model_training.data.image_urls import url_fault, url_path, url_suffix
 from model_training.data.row_checks import box_faults, format_fault, label_fault, ring_fault, shown
 from model_training.data.rows import Box, Row
@@ -20,7 +22,10 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def row_from_json(value: object) -> tuple[Row | None, list[str]]:
-    """The row and no reasons, or None and every reason why it is none."""
+    """The row and no reasons, or every reason why it is not usable.
+
+    With reasons the row comes too where nothing but edges of boxes is at fault: each box as it was written.
+    """
     if not isinstance(value, dict):
         return None, [f"expected an object with image_url and label, found {shown(value)}"]
     url = value.get("image_url")
@@ -36,10 +41,10 @@ def row_from_json(value: object) -> tuple[Row | None, list[str]]:
     file_name, sha256 = _text(value, "file_name", reasons), _text(value, "sha256", reasons)
     if sha256 and not _SHA256.fullmatch(sha256):
         reasons.append(f"sha256: expected 64 hexadecimal digits, found {shown(sha256)}")
-    if reasons or label is None:
+    if label is None or len(reasons) > label.pop("repairable"):
         return None, reasons
     file_name = file_name or url_path(str(url)).removeprefix("./")
-    return Row(str(url), **label, **details, file_name=file_name, sha256=sha256), []
+    return Row(str(url), **label, **details, file_name=file_name, sha256=sha256), reasons
 
 
 def row_to_json(row: Row) -> dict[str, Any]:
@@ -58,13 +63,6 @@ def row_to_json(row: Row) -> dict[str, Any]:
     return value
 
 
-def bounds(rings: tuple[tuple[float, ...], ...]) -> tuple[float, float, float, float]:
-    """Left, top, right, bottom around every point of `rings`."""
-    x = [value for ring in rings for value in ring[0::2]]
-    y = [value for ring in rings for value in ring[1::2]]
-    return min(x), min(y), max(x), max(y)
-
-
 def _box_to_json(box: Box) -> dict[str, Any]:
     edges = (box.top_x, box.top_y, box.bottom_x, box.bottom_y)
     value: dict[str, Any] = {"label": box.label}
@@ -79,7 +77,7 @@ def _box_to_json(box: Box) -> dict[str, Any]:
 def _label(label: object, reasons: list[str]) -> dict[str, Any] | None:
     if isinstance(label, str):
         reasons += [fault] if (fault := label_fault(label)) else []
-        return {"kind": "class", "classes": (label,)}
+        return {"kind": "class", "classes": (label,), "repairable": 0}
     if not isinstance(label, list):
         reasons.append(f"label: expected a text or a list, found {shown(label)}")
         return None
@@ -87,10 +85,16 @@ def _label(label: object, reasons: list[str]) -> dict[str, Any] | None:
         reasons += [fault for item in label if (fault := label_fault(item))]
         if len(set(label)) < len(label):
             reasons.append(f"label: expected each class once, found {shown(label)}")
-        return {"kind": "classes", "classes": tuple(label)}
-    boxes = [_plain_box(item) or _any_box(item, number, reasons) for number, item in enumerate(label, 1)]
-    good = tuple(box for box in boxes if box)
-    return {"kind": "polygons" if any(box.polygon for box in good) else "boxes", "boxes": good}
+        return {"kind": "classes", "classes": tuple(label), "repairable": 0}
+    boxes: list[Box] = []
+    repairable = 0
+    for number, item in enumerate(label, 1):
+        box, faults, edges_only = (plain, [], False) if (plain := _plain_box(item)) else _any_box(item)
+        boxes += [box] if box else []
+        reasons += [f"object {number}: {'; '.join(faults)}"] if faults else []
+        repairable += edges_only
+    kind = "polygons" if any(box.polygon for box in boxes) else "boxes"
+    return {"kind": kind, "boxes": tuple(boxes), "repairable": repairable}
 
 
 def _plain_box(item: Any) -> Box | None:
@@ -107,29 +111,35 @@ def _plain_box(item: Any) -> Box | None:
     return None
 
 
-def _any_box(item: object, number: int, reasons: list[str]) -> Box | None:
-    """Every case: rings, whole numbers, crowd flags as texts; all that is wrong goes to `reasons`."""
-    where = f"object {number}"
+def _any_box(item: object) -> tuple[Box | None, list[str], bool]:
+    """Every case: rings, whole numbers, crowd flags as texts. The box, its faults, whether only its edges have any."""
     if not isinstance(item, dict):
-        reasons.append(f"{where}: expected an object with label and topX, topY, bottomX, bottomY, found {shown(item)}")
-        return None
+        return None, [f"expected an object with label and topX, topY, bottomX, bottomY, found {shown(item)}"], False
     faults = [fault] if (fault := label_fault(item.get("label"))) else []
     crowd = _crowd(item.get("isCrowd", False))
     if crowd is None:
         faults.append(f"isCrowd: expected 0, 1, true or false, found {shown(item['isCrowd'])}")
     rings = _rings(item["polygon"], faults) if "polygon" in item else ()
     edges: tuple[Any, ...] = tuple(item.get(key) for key in COORDINATES)
-    if "polygon" in item and edges == (None,) * 4:
-        edges = bounds(rings) if rings else (0.0, 0.0, 1.0, 1.0)
-    if missing := [key for key, edge in zip(COORDINATES, edges, strict=True) if edge is None]:
-        faults.append(f"missing {', '.join(missing)}; found {shown(sorted(item))}")
-    else:
-        faults += box_faults(edges, COORDINATES)
-    reasons += [f"{where}: {fault}" for fault in faults]
-    if faults:
-        return None
+    if rings and edges == (None,) * 4:
+        edges = bounds(rings)
+    bad_ring = "polygon" in item and not rings
+    bad_edges = [] if bad_ring else _edge_faults(edges, item)
+    if faults or (bad_edges and (rings or not all(map(_finite, edges)))):
+        return None, faults + bad_edges, False
     left, top, right, bottom = map(float, edges)
-    return Box(item["label"], left, top, right, bottom, is_crowd=bool(crowd), polygon=rings)
+    box = Box(item["label"], left, top, right, bottom, is_crowd=bool(crowd), polygon=rings)
+    return box, bad_edges, bool(bad_edges)
+
+
+def _edge_faults(edges: tuple[Any, ...], item: dict[str, Any]) -> list[str]:
+    if missing := [key for key, edge in zip(COORDINATES, edges, strict=True) if edge is None]:
+        return [f"missing {', '.join(missing)}; found {shown(sorted(item))}"]
+    return box_faults(edges, COORDINATES)
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _rings(polygon: object, faults: list[str]) -> tuple[tuple[float, ...], ...]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Box:
-    """One object. Coordinates are fractions in [0, 1] of the image after its EXIF orientation, left < right, top < bottom.
+    """One object. Coordinates are fractions in [0, 1] of the image after its EXIF orientation.
 
-    `polygon` holds rings of alternating x, y fractions (segmentation), empty for a plain box.
+    Left < right, top < bottom. `polygon` holds rings of alternating x, y fractions (segmentation), empty for a
+    plain box.
     """
 
     label: str
@@ -24,13 +25,14 @@ class Box:
     polygon: tuple[tuple[float, ...], ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """One image with its label: exactly one of `boxes`, `classes` is meaningful, told by `kind`.
 
-    `image_url` is what CONTRACTS 2 allows: `azureml://…`, `AmlDatastore://…`, `file:` or a path relative to the JSONL file.
-    `file_name` is the image's path in the data it came from (forward slashes); groups and exports go by it.
-    `sha256` is the content hash of the image file, empty until hashed. Width and height are pixels after EXIF orientation.
+    `image_url` is what CONTRACTS 2 allows: `azureml://…`, `AmlDatastore://…`, `file:` or a path relative to the JSONL
+    file. `file_name` is the image's path in the data it came from (forward slashes); groups and exports go by it.
+    `sha256` is the content hash of the image file, empty until hashed. Width and height are pixels after EXIF
+    orientation.
     """
 
     image_url: str

@@ -1,0 +1,149 @@
+"""Pascal VOC: one XML an image; as published (Annotations, JPEGImages, ImageSets/Main) or XML beside images.
+
+Pixels count from 1 and both ends belong to the box: left = (xmin - 1) / width, right = xmax / width. A 0, which tools
+that count from 0 leave, is read as 1. xmin = xmax is a box of no extent, as the tools that draw it mean it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from model_training.data.drafting import Draft, Found, half_pixel
+from model_training.data.image_folder import ImageFolder, header_size, short_name
+from model_training.data.problems import Problem
+from model_training.data.rows import Row
+from model_training.data.xml_lines import Node, XmlFault, read_xml
+
+PARTS = {"train": "train", "val": "validation", "test": "test"}
+_SIDES = ("xmin", "ymin", "xmax", "ymax")
+
+
+def read_voc(path: Path, found: Found | None = None) -> Iterator[Row | Problem]:
+    """Every annotation below `path`, in the order of their names."""
+    found = found if found is not None else Found()
+    base = voc_base(path)
+    annotations = base / "Annotations" if (base / "Annotations").is_dir() else base
+    images = ImageFolder(base)
+    listed, problems = _image_sets(base / "ImageSets" / "Main")
+    yield from problems
+    seen: dict[str, str] = {}
+    for file in sorted(annotations.rglob("*.xml")):
+        name = file.relative_to(annotations).with_suffix("").as_posix()
+        draft = _read_one(file, name, images)
+        if draft.file_name and (other := seen.setdefault(draft.file_name, str(file))) != str(file):
+            draft.fault(f"{draft.file_name} is annotated in {other} already")
+        elif draft.file_name and name in listed:
+            found.parts[draft.file_name] = listed.pop(name)
+        yield from draft.finish()
+    _note_leftovers(found, listed, images, seen)
+
+
+def voc_base(path: Path) -> Path:
+    """The folder that holds Annotations: `path`, or the only folder in it (VOCdevkit/VOC2007)."""
+    if (path / "Annotations").is_dir():
+        return path
+    inside = [child for child in sorted(path.iterdir()) if (child / "Annotations").is_dir()] if path.is_dir() else []
+    return inside[0] if len(inside) == 1 else path
+
+
+def _image_sets(folder: Path) -> tuple[dict[str, str], list[Problem]]:
+    """Name -> part, from the lists that the data comes with; `trainval` counts where there is no `train`."""
+    listed: dict[str, str] = {}
+    problems = []
+    files = [(folder / f"{name}.txt", part) for name, part in PARTS.items()]
+    if not files[0][0].is_file() and not files[1][0].is_file():
+        files.append((folder / "trainval.txt", "train"))
+    for file, part in files:
+        lines = file.read_text(encoding="utf-8-sig").split("\n") if file.is_file() else []
+        for number, line in enumerate(lines, 1):
+            name = line.strip("\r") if line.strip() else ""
+            if name and listed.setdefault(name, part) != part:
+                problems.append(Problem(str(file), number, f"{name} is in {listed[name]} already"))
+    return listed, problems
+
+
+def _read_one(file: Path, name: str, images: ImageFolder) -> Draft:
+    draft = Draft(str(file))
+    try:
+        root = read_xml(file)
+    except XmlFault as fault:
+        draft.fault(fault.reason, fault.line)
+        return draft
+    if root.name != "annotation":
+        draft.fault(f"expected an <annotation> document, found <{root.name}>", root.line)
+        return draft
+    _find_image(root, name, images, draft)
+    _set_size(root, draft)
+    if draft.width and draft.height:
+        draft.slack = half_pixel(draft.width, draft.height)
+        for number, node in enumerate(root.all("object"), 1):
+            _add_object(node, f"object {number}", draft)
+    return draft
+
+
+def _find_image(root: Node, name: str, images: ImageFolder, draft: Draft) -> None:
+    said = root.text_at("filename") or ""
+    below = PurePosixPath(name).parent.as_posix()
+    near = [str(PurePosixPath(folder) / inner) for folder in ("JPEGImages", "", "images") for inner in (below, "")]
+    found = (
+        images.find(said, near)
+        or images.find(said.strip(), near)
+        or images.find_stem(name, ("JPEGImages", "", "images"))
+    )
+    if found is None:
+        draft.fault(f"expected its image {said or name!r} below {images.root}, found none", root.line)
+        return
+    draft.image, draft.file_name = images.root / found, short_name(found)
+
+
+def _set_size(root: Node, draft: Draft) -> None:
+    """Each annotation its own size; from the image's header where it says none."""
+    size = root.child("size")
+    sides = [_pixels(size.text_at(side)) if size else None for side in ("width", "height")]
+    if all(side and side == int(side) > 0 for side in sides):
+        draft.width, draft.height = (int(side or 0) for side in sides)
+        return
+    header = header_size(draft.image) if draft.image else None
+    if header is None and draft.image:
+        draft.fault("expected <size> with width and height, and the image's header says none", (size or root).line)
+    draft.width, draft.height = header or (None, None)
+
+
+def _add_object(node: Node, where: str, draft: Draft) -> None:
+    box = node.child("bndbox")
+    label = node.text_at("name") or ""
+    texts = [box.text_at(side) for side in _SIDES] if box else []
+    pixels = [_pixels(text) for text in texts]
+    if box is None or None in pixels:
+        found = ", ".join(f"{side} {text!r}" for side, text in zip(_SIDES, texts, strict=False)) or "no <bndbox>"
+        draft.fault(f"{where} ({label}): expected <bndbox> with four finite numbers, found {found}", (box or node).line)
+        return
+    left, top, right, bottom = (pixel or 0.0 for pixel in pixels)
+    width, height = draft.width or 1, draft.height or 1
+    if right == left or bottom == top:  # one pixel wide by the rule; but what tools leave when nothing was drawn
+        edges = (left / width, top / height, right / width, bottom / height)
+    else:
+        edges = ((_from_one(left) - 1) / width, (_from_one(top) - 1) / height, right / width, bottom / height)
+    draft.add_box(label, edges, line=box.line, where=where)
+
+
+def _from_one(pixel: float) -> float:
+    return 1.0 if 0 <= pixel < 1 else pixel
+
+
+def _pixels(text: str | None) -> float | None:
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _note_leftovers(found: Found, listed: dict[str, str], images: ImageFolder, seen: dict[str, str]) -> None:
+    if listed:
+        found.notes.append(f"{len(listed)} names in ImageSets have no annotation, such as {next(iter(listed))!r}")
+    bare = [name for name in images.names if short_name(name) not in seen]
+    if bare:
+        found.notes.append(f"{len(bare)} images have no annotation and are left out, such as {bare[0]!r}")
