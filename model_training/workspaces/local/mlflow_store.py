@@ -137,7 +137,8 @@ class Tracking:
                 client.create_registered_model(name)
             for number in range(self.highest_version(name) + 1, max(entries) + 1):
                 source = f"models/{name}/{number}"
-                made = client.create_model_version(name, source, run_id=runs.get(number))
+                tags = entries.get(number, {}).get("tags")
+                made = client.create_model_version(name, source, run_id=runs.get(number), tags=tags)
                 if number not in entries:  # keeps the numbers equal where one was given out and never used
                     client.delete_model_version(name, made.version)
             for number, held in self._versions(name).items():

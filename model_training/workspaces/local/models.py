@@ -183,7 +183,7 @@ def _manifest(folder: Path) -> Json:
     """Without checking; a version whose manifest is gone still stands in a list."""
     try:
         return read_json(folder / "manifest.json", "a manifest")
-    except OSError:
+    except (OSError, StorageError):
         return {}
 
 
