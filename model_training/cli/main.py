@@ -1,7 +1,8 @@
 """The console script `cva`: finds the noun's module, runs it, turns errors into words and exit codes.
 
-Imports nothing heavy: a noun's module is imported when it is called. Each module has `parser() -> ArgumentParser` whose commands set
-`run`, a function `(args, out) -> result`; the result is a JSON value or None. `long=True` commands always end with the JSON line.
+Imports nothing heavy: a noun's module is imported when it is called. Each module has `parser() -> ArgumentParser` whose
+commands set `run`, a function `(args, out) -> result`; the result is a JSON value or None. Commands with `long=True`
+always end with the JSON line.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ def _from_os(error: OSError) -> CvaError:
     from scoring.errors import StorageError
 
     hints = {
-        errno.ENOSPC: "free some space (`cva workspace gc` removes what nothing refers to) and run the same command again",
+        errno.ENOSPC: "free some space (`cva workspace gc` removes what nothing refers to), then run the same again",
         errno.EDQUOT: "free some of your quota and run the same command again",
         errno.EACCES: "check who owns the file, or choose another --workspace",
         errno.ENOTDIR: "give a folder",
