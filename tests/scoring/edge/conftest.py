@@ -1,0 +1,47 @@
+"""A local workspace's models folder, written by hand as the contract says."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+class Shelf:
+    """`<workspace>/models` with versions of one model; `put` registers, `champion` is whom `best` means."""
+
+    name = "Caps"
+
+    def __init__(self, workspace: Path, make: Callable[..., Path]) -> None:
+        self.workspace = workspace
+        self.models = workspace / "models"
+        self._make = make
+        self._versions: dict[str, Any] = {}
+        workspace.mkdir()
+        (workspace / "workspace.json").write_text('{"schema": 1}')
+
+    def put(self, version: int, *, champion: int | None = None, **options: Any) -> Path:
+        options.setdefault("created_at", f"2026-05-{version:02}T10:00:00Z")
+        folder = self._make(f"{self.models.relative_to(self.workspace.parent)}/{self.name}/{version}", **options)
+        self.register(version, champion)
+        return folder
+
+    def register(self, version: int, champion: int | None = None) -> None:
+        digest = hashlib.sha256((self.models / self.name / str(version) / "manifest.json").read_bytes()).hexdigest()
+        self._versions[str(version)] = {
+            "path": f"{self.name}/{version}",
+            "manifest_sha256": digest,
+            "created_at": "2026-05-01T10:00:00Z",
+            "tags": {},
+        }
+        registry = {"schema": 1, "models": {self.name: {"champion": champion, "versions": self._versions}}}
+        (self.models / "registry.json").write_text(json.dumps(registry))
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, tiny_bundle: Callable[..., Path]) -> Shelf:
+    return Shelf(tmp_path / "workspace", tiny_bundle)
