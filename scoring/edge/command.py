@@ -17,7 +17,8 @@ def add_pull(verb: argparse.ArgumentParser) -> None:
     verb.description = (
         "Bring a registered version onto this machine: every file checked against its hash, golden images scored, then"
         " swapped in at one moment. Exit codes: 0 current or updated, 1 nothing installed and nothing obtainable,"
-        " 2 usage, 3 offline and serving the old one, 4 verification failed, 5 self-test failed, 6 incompatible, 75 locked."
+        " 2 usage, 3 offline and serving the old one, 4 verification failed, 5 self-test failed, 6 incompatible,"
+        " 75 locked."
     )
     verb.add_argument("name", metavar="NAME", help="the model, for example Cap_Detection_Model")
     verb.add_argument("--version", default="latest", metavar="latest|best|N|@champion", help="default: latest")
