@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from model_training.data.image_urls import url_path
 from model_training.data.problems import Problem
 from model_training.data.row_checks import box_faults, label_fault
 from model_training.data.rows import Box, Row
@@ -46,7 +47,7 @@ class Import:
 def take_rows(items: Iterable[Row | Problem], locate: Locate, repair: Repair) -> Import:
     """Rows whose own words are in order, each image once."""
     result = Import()
-    seen: dict[Path, str] = {}
+    seen: set[tuple[Path, str]] = set()
     repaired: set[int] = set()
     for item in items:
         row = item if isinstance(item, Row) else _repairable(item, repair)
@@ -65,7 +66,7 @@ def add_pictures(taken: Import, found: Mapping[Path, Picture | str]) -> Import:
     result = Import(problems=list(taken.problems), changed=taken.changed)
     for row, path in taken.rows:
         picture = found[path]
-        fault = picture if isinstance(picture, str) else _size_fault(row, picture)
+        fault = picture if isinstance(picture, str) else _picture_fault(row, picture)
         if fault or isinstance(picture, str):
             result.problems.append(f"{path}: {fault}")
             continue
@@ -110,19 +111,21 @@ def _repairable(problem: Problem, repair: Repair) -> Row | None:
     return problem.row if repair.skip_bad_boxes or repair.clip_boxes else None
 
 
-def _take(row: Row, item: Row | Problem, locate: Locate, repair: Repair, seen: dict[Path, str], result: Import) -> None:
-    where = row.file_name or row.image_url
+def _take(
+    row: Row, item: Row | Problem, locate: Locate, repair: Repair, seen: set[tuple[Path, str]], result: Import
+) -> None:
+    where = row.file_name or url_path(row.image_url)
     boxes, faults = _repaired_boxes(row, where, repair, result.changed)
     faults += [fault for name in row.classes if (fault := label_fault(name))]
     path = locate(row)
-    if path in seen:
+    if (path, where) in seen:
         faults.append("the same image is listed twice; its labels must stand in one row")
     if faults:
         named = item if isinstance(item, Problem) else Problem(where, 0, "")
         result.problems += [str(replace(named, reason=fault)) for fault in faults]
         return
-    seen[path] = where
-    result.rows.append((replace(row, boxes=tuple(boxes)), path))
+    seen.add((path, where))
+    result.rows.append((replace(row, boxes=tuple(boxes), file_name=where), path))
 
 
 def _repaired_boxes(row: Row, where: str, repair: Repair, changed: list[str]) -> tuple[list[Box], list[str]]:
@@ -156,7 +159,9 @@ def _clip(box: Box) -> Box:
     return replace(box, top_x=left, top_y=top, bottom_x=right, bottom_y=bottom, polygon=rings)
 
 
-def _size_fault(row: Row, picture: Picture) -> str:
+def _picture_fault(row: Row, picture: Picture) -> str:
+    if row.sha256 and row.sha256 != picture.sha256:
+        return f"expected sha256 {row.sha256[:12]}…, found {picture.sha256[:12]}…: the image was changed or replaced"
     if row.width is None or row.height is None or (row.width, row.height) == (picture.width, picture.height):
         return ""
     turned = (row.height, row.width) == (picture.width, picture.height)

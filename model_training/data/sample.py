@@ -6,6 +6,7 @@ The same arguments give the same bytes. Knows nothing about workspaces; how a pi
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ transformations:
 """
 
 
-def make_sample(folder: Path, images: int = 400, seed: int = 7) -> Path:
+def make_sample(folder: Path, images: int = 400, seed: int = 7, progress: Callable[[int], None] | None = None) -> Path:
     """Draw the data set into a new folder and return it; `data.jsonl` is written last, so it is there only when all is.
 
     Raises:
@@ -39,7 +40,11 @@ def make_sample(folder: Path, images: int = 400, seed: int = 7) -> Path:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConflictError(f"expected a new or empty folder, found files in {folder}", hint="choose another folder")
     (folder / "images").mkdir(parents=True, exist_ok=True)
-    lines = [_draw(folder, index, seed) for index in range(images)]
+    lines = []
+    for index in range(images):
+        lines.append(_draw(folder, index, seed))
+        if progress:
+            progress(index + 1)
     (folder / "MLTable").write_text(MLTABLE, encoding="utf-8")
     (folder / "labels.json").write_text(json.dumps(LABELS), encoding="utf-8")
     staged = folder / "data.jsonl.tmp"

@@ -6,15 +6,18 @@ Knows nothing about formats: rows come in as values. What lies in a version's fo
 from __future__ import annotations
 
 import builtins
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from model_training.data.checks import Report, check_rows
 from model_training.data.duplicates import near_pairs
 from model_training.data.jsonl import read_rows, resolve_image
 from model_training.data.problems import Problem
 from model_training.data.rows import Row
-from model_training.data.split import SplitOptions, split_rows
+from model_training.data.scanning import Progress
+from model_training.data.split import PARTS, SplitOptions, split_rows
 from model_training.workspaces.base import Dataset, Datastores, Reporter, Split, silent
 from model_training.workspaces.local import dataset_files, references
 from model_training.workspaces.local.dataset_import import (
@@ -88,6 +91,31 @@ class LocalDatasets:
         """The stored split. Raises: IntegrityError when a referenced image is no longer what was imported."""
         self._check_referenced(dataset)
         return dataset_files.read_split(dataset)
+
+    def split_options(self, dataset: Dataset) -> SplitOptions:
+        """How the stored split was drawn."""
+        return dataset_files.split_options(dataset.path)
+
+    def classes_by_part(self, dataset: Dataset) -> dict[str, dict[str, int]]:
+        """For each label, how often it stands in train, validation and test."""
+        counts = {part: Counter[str]() for part in PARTS}
+        for part in PARTS:
+            for row in read_rows(dataset.path / f"{part}.jsonl"):
+                counts[part].update(row.labels)
+        return {label: {part: counts[part][label] for part in PARTS} for label in dataset.labels}
+
+    def check(self, dataset: Dataset, *, image_size: int, progress: Progress | None = None) -> Report:
+        """Read and decode everything again: hashes, sizes, duplicates within and across parts, counts."""
+        beside = dataset.path / "data.jsonl"
+        parts = {row.sha256: part for part in PARTS for row in read_rows(dataset.path / f"{part}.jsonl")}
+        rows = self.rows(dataset)
+        return check_rows(
+            rows,
+            lambda row: resolve_image(row, beside),
+            part_of=lambda row: parts[row.sha256],
+            image_size=image_size,
+            progress=progress,
+        )
 
     def part(self, reference: str) -> tuple[Path, tuple[str, ...]]:
         """The JSONL file and the labels that a job's data reference means.

@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from itertools import islice
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import urlsplit
 
+from model_training.data.image_folder import header_size
 from model_training.data.image_urls import resolve_image
 from model_training.data.rows import Row
 from model_training.workspaces.base import Datastore
@@ -58,6 +60,12 @@ class LocalDatastores:
         """Paths of files under the datastore that match, sorted, at most `limit`; `**` stands for any folders."""
         root = Path(self.get(name).root)
         return list(islice((path for path in _walk(root) if _matches(path, pattern)), max(limit, 0)))
+
+    def preview(self, name: str, path: str) -> dict[str, Any]:
+        """Size in bytes, and in pixels where the file is an image whose header can be read."""
+        target = self.file(name, path)
+        width, height = header_size(target) or (None, None)
+        return {"path": path, "bytes": target.stat().st_size, "width": width, "height": height}
 
     def resolve(self, image_url: str, relative_to: Path) -> Path:
         """The file of an `image_url`; relative ones start beside the JSONL file `relative_to`.
