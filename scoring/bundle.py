@@ -99,7 +99,7 @@ def parse_manifest(data: bytes, manifest_sha256: str = "") -> Manifest:
     if len(data) > MAX_MANIFEST_BYTES:
         raise IntegrityError(f"expected a manifest of at most {MAX_MANIFEST_BYTES} bytes, found {len(data)}")
     try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=_no_twins)
+        value = json.loads(data.decode("utf-8"), object_pairs_hook=_no_twins, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise IntegrityError(f"{MANIFEST} is not JSON: {error}", hint="make or pull the bundle again") from error
     return Manifest.parse(value)
@@ -116,7 +116,12 @@ def write_manifest(path: Path, manifest: Mapping[str, Any]) -> Json:
     ]
     full = {**manifest, "files": files}
     Manifest.parse(full)
-    write_json(path / MANIFEST, full)
+    try:
+        write_json(path / MANIFEST, full)
+    except ValueError as error:
+        raise IntegrityError(
+            f"the manifest cannot be written as JSON: {error}", hint="undefined numbers are null"
+        ) from error
     return full
 
 
@@ -163,6 +168,10 @@ def _listing(folder: Path) -> dict[str, int]:
         found.pop(name, None)
     check_paths(found.items())
     return found
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON; undefined numbers are null")
 
 
 def _no_twins(pairs: list[tuple[str, Any]]) -> Json:

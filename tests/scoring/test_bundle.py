@@ -203,6 +203,17 @@ def test_writing_a_manifest_is_all_or_nothing(
     assert not list(folder.glob(".*"))
 
 
+def test_numbers_that_json_does_not_know_are_refused(tiny_bundle: Make, tiny_manifest: Values) -> None:
+    folder = tiny_bundle()
+    with pytest.raises(IntegrityError, match="undefined numbers are null"):
+        write_manifest(folder, tiny_manifest(metrics={"precision": float("nan")}))
+    load_bundle(folder)  # the former manifest still stands
+    path = folder / MANIFEST
+    path.write_text(path.read_text().replace('"precision": null', '"precision": NaN'))
+    with pytest.raises(IntegrityError, match="NaN is not JSON"):
+        load_bundle(folder)
+
+
 def test_the_manifest_is_the_same_after_a_copy(tiny_bundle: Make, tmp_path: Path) -> None:
     folder = tiny_bundle()
     shutil.copytree(folder, tmp_path / "copy")

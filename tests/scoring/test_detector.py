@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from scoring.bundle import load_bundle
@@ -144,6 +147,20 @@ def test_a_real_graph_passes_the_scan_for_other_files(tmp_path: Path, tiny_graph
 
     (tmp_path / "model.onnx").write_bytes(tiny_graph())
     assert read_onnx(tmp_path / "model.onnx") == tiny_graph()
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(at=st.integers(0, 10_000), value=st.integers(0, 255), cut=st.booleans())
+def test_a_damaged_graph_is_read_or_refused(
+    tmp_path: Path, tiny_graph: Callable[..., bytes], at: int, value: int, cut: bool
+) -> None:
+    from scoring.onnxfile import read_onnx
+
+    data = tiny_graph()
+    at %= len(data)
+    (tmp_path / "model.onnx").write_bytes(data[:at] if cut else data[:at] + bytes([value]) + data[at + 1 :])
+    with contextlib.suppress(IntegrityError):
+        read_onnx(tmp_path / "model.onnx")
 
 
 def test_a_model_over_the_size_limit_is_refused(tiny_bundle: Make, monkeypatch: pytest.MonkeyPatch) -> None:
