@@ -37,7 +37,7 @@ SIZES = {
 
 @dataclass(frozen=True)
 class Prediction:
-    """Raw output for the loss. `boxes` (N, A, 4) xyxy and `points` (A, 2) in input pixels, `logits` (N, A, C), `strides` (A,)."""
+    """Raw output for the loss: `boxes` (N, A, 4) xyxy and `points` (A, 2) in input pixels, `logits` (N, A, C)."""
 
     boxes: Tensor
     logits: Tensor
@@ -92,17 +92,27 @@ class Neck(nn.Module):
         return [fine, middle, coarse]
 
 
+HEAD = "light"
+
+
 class Head(nn.Module):
     """For one map: class logits (N, HW, C) and distances to the four sides (N, HW, 4) in strides."""
 
     def __init__(self, inputs: int, hidden: int, classes: int) -> None:
         super().__init__()
-        self.box = nn.Sequential(Conv(inputs, hidden), Conv(hidden, hidden), nn.Conv2d(hidden, 4, 1))
-        self.score = nn.Sequential(Conv(inputs, hidden), Conv(hidden, hidden), nn.Conv2d(hidden, classes, 1))
+        if HEAD == "full":
+            self.stem: nn.Module = nn.Identity()
+            self.box = nn.Sequential(Conv(inputs, hidden), Conv(hidden, hidden), nn.Conv2d(hidden, 4, 1))
+            self.score = nn.Sequential(Conv(inputs, hidden), Conv(hidden, hidden), nn.Conv2d(hidden, classes, 1))
+        else:
+            self.stem = Conv(inputs, hidden, 1)
+            self.box = nn.Sequential(Conv(hidden, hidden), nn.Conv2d(hidden, 4, 1))
+            self.score = nn.Sequential(Conv(hidden, hidden), nn.Conv2d(hidden, classes, 1))
         nn.init.constant_(self.box[-1].bias, 2.0)  # type: ignore[arg-type]
         nn.init.constant_(self.score[-1].bias, math.log(0.01 / 0.99))  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.stem(x)
         distances = functional.softplus(self.box(x).flatten(2).transpose(1, 2).float())
         return distances, self.score(x).flatten(2).transpose(1, 2).float()
 

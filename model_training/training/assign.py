@@ -8,9 +8,12 @@ import torch
 from torch import Tensor
 
 
+LOWEST = 0.01  # IoU that a candidate is taken to have, so that an object nothing overlaps yet is learned too
+
+
 @dataclass(frozen=True)
 class Targets:
-    """For every point: `boxes` (N, A, 4) to regress, `scores` (N, A, C) to reach in [0, 1]; zero where it is background."""
+    """For every point: `boxes` (N, A, 4) to regress, `scores` (N, A, C) to reach in [0, 1], 0 for background."""
 
     boxes: Tensor
     scores: Tensor
@@ -42,11 +45,11 @@ def assign(
     score_power: float = 0.5,
     overlap_power: float = 6.0,
 ) -> Targets:
-    """Each object takes its `candidates` points of the best score^a * IoU^b; a point wanted twice goes to the greater IoU.
+    """Each object takes its `candidates` points of the best score^a * IoU^b; of two objects the greater IoU wins a point.
 
     `boxes` (N, A, 4) and `scores` (N, A, C) are the model's present answers.
     """
-    overlap = pairwise_iou(objects.boxes, boxes)
+    overlap = pairwise_iou(objects.boxes, boxes).clamp_(min=LOWEST)
     inside = _inside(objects.boxes, points, strides) & objects.real[..., None]
     index = objects.labels[..., None].expand(-1, -1, boxes.shape[1])
     own_score = scores.transpose(1, 2).gather(1, index)
@@ -90,7 +93,7 @@ def _targets(
     """Scores are the alignment scaled so that an object's best point aims at its best IoU."""
     kept = alignment * chosen
     best_overlap = (overlap * chosen).amax(-1, keepdim=True)
-    scaled = kept / kept.amax(-1, keepdim=True).clamp(min=1e-9) * best_overlap
+    scaled = kept / kept.amax(-1, keepdim=True).clamp(min=1e-20) * best_overlap
     weight = scaled.amax(1)
     labels = objects.labels.gather(1, winner)
     scores = torch.zeros(*weight.shape, classes, device=weight.device).scatter_(

@@ -1,4 +1,4 @@
-"""One training picture from one or four examples: cut, scaled, mirrored, recoloured. Knows nothing about files or torch.
+"""One training picture from one or four examples: cut, scaled, mirrored, recoloured. Knows no files and no torch.
 
 Each example is warped once, straight into its rectangle of the canvas; no larger picture is built in between.
 """
@@ -43,7 +43,7 @@ class Picture:
 def compose(
     examples: Examples, numbers: Sequence[int], size: int, scale: float, rng: np.random.Generator, how: Augmentation
 ) -> Picture:
-    """One example fills the canvas, four share it around a random centre. `scale` is `size` over the examples' own size."""
+    """One example fills the canvas, four share it around a random centre. `scale`: `size` over the examples' size."""
     canvas = np.full((size, size, 3), PAD, np.uint8)
     parts = [
         _place(examples, number, canvas, area, scale, rng, how)

@@ -1,6 +1,6 @@
 """How much of a trial's budget is spent: CPU-seconds of this process and its children, or wall-clock seconds.
 
-Knows nothing about training. Started after the imports, which are not counted; a resumed trial goes on from what was spent.
+Knows nothing about training. Started after the imports, which are not counted; a resumed trial adds what was spent.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Checkpoints: safetensors whose metadata holds the rest as JSON, so that one rename makes both real. No pickle anywhere."""
+"""Checkpoints: safetensors whose metadata holds the rest as JSON, so that one rename makes both real. No pickle."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def load_detector(weights: Path) -> Detector:
 
 
 def save_state(path: Path, model: nn.Module, average: Average, optimizer: Optimizer, state: Mapping[str, Any]) -> None:
-    """Everything that a resumed trial needs: weights, their average, the optimizer, torch's random state and `state`."""
+    """All that a resumed trial needs: weights, their average, the optimizer, torch's random state and `state`."""
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     tensors |= {f"average.{name}": value for name, value in average.model.state_dict().items()}
     for number, entry in optimizer.state_dict()["state"].items():

@@ -132,7 +132,7 @@ def _fill(folder: Path, paths: Sequence[Path], size: int) -> None:
     partial.mkdir()
     try:
         pixels = np.lib.format.open_memmap(partial / "pixels.npy", "w+", np.uint8, (len(paths), size, size, 3))
-        os.posix_fallocate(os.open(partial / "pixels.npy", os.O_RDWR), 0, pixels.nbytes)
+        _reserve(partial / "pixels.npy")
         sizes, problems = [], []
         for number, path in enumerate(paths):
             try:
@@ -146,6 +146,12 @@ def _fill(folder: Path, paths: Sequence[Path], size: int) -> None:
         partial.replace(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _reserve(path: Path) -> None:
+    """Ask for the disk space now: writing to a mapped file on a full disk would kill the process."""
+    with path.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def _decode(path: Path, size: int) -> tuple[NDArray[np.uint8], tuple[int, int, int, int]]:

@@ -1,4 +1,4 @@
-"""A trial's folder: what is read and written there (`spec.py`), each file whole or not at all. Knows nothing about torch."""
+"""A trial's folder: what is read and written there (`spec.py`), each file whole or not at all. Knows no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches of training pictures. Every draw is keyed by (seed, epoch, place), so a position is two numbers and a resume is exact.
+"""Batches of training pictures. Every draw is keyed by (seed, epoch, place): a position is two numbers, a resume exact.
 
 One CPU thread loads inline; for a GPU, threads load ahead into pinned memory (cv2 works without Python's lock).
 """
@@ -19,6 +19,7 @@ from model_training.training.assign import Objects
 from model_training.training.augment import Augmentation, Picture, compose
 from model_training.training.examples import Examples
 
+AS_USUAL = Augmentation()
 AHEAD = 3  # batches that the workers hold ready
 
 
@@ -47,7 +48,7 @@ class Loader:
     mosaic: Callable[[], float]
     multi_scale: bool = False
     workers: int = 0
-    how: Augmentation = Augmentation()
+    how: Augmentation = AS_USUAL
 
     @property
     def steps(self) -> int:

@@ -1,4 +1,4 @@
-"""The training loop of one trial, from top to bottom. Knows files only through `TrialFolder` and nothing about sweeps."""
+"""The training loop of one trial, from top to bottom. Knows files through `TrialFolder` alone, nothing about sweeps."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from model_training.training.spec import EpochReport, TrialSpec
 from model_training.training.validate import Selection, validate
 
 MOSAIC = 0.7  # probability of four pictures in one
+VALIDATION_SHARE = 0.6  # of a training image's cost, until a validation was measured
 MOSAIC_UNTIL = 0.85  # of the run; the end is learned on pictures as they come
 CHECKPOINT_SECONDS = 60.0  # within long epochs
 PROGRESS_SECONDS = 5.0
@@ -79,6 +80,7 @@ class Trial:
         self.saved = self.told = time.monotonic()
         if folder.last.is_file():
             self._resume()
+        self.first_step, self.first_cpu, self.first_second = self.at.steps, budget.cpu_spent, budget.spent
 
     def _resume(self) -> None:
         state = checkpoint.load_state(self.folder.last, self.model, self.average, self.optimizer)
@@ -87,7 +89,7 @@ class Trial:
         self.folder.forget_after(self.at.epoch - 1)
 
     def run(self) -> dict[str, Any]:
-        """Epochs until the plan, the budget, patience or the controller ends them; the result is what `result.json` holds."""
+        """Epochs until the plan, the budget, patience or the controller ends them; returns what `result.json` holds."""
         reason = "interrupted before" if self.progress() >= 1 else ""
         while not reason:
             self._epoch()
@@ -101,7 +103,15 @@ class Trial:
     def progress(self) -> float:
         """The share of the run that is over: of its epochs or its budget, whichever is further."""
         done = (self.at.epoch - 1 + self.at.step / self.loader.steps) / self.settings.number_of_epochs
-        return max(done, self.budget.progress(self.at.validation_cpu, self.at.validation_seconds))
+        return max(done, self.budget.progress(*self._reserve()))
+
+    def _reserve(self) -> tuple[float, float]:
+        """CPU-seconds and seconds to keep for the last validation: as the one before, or by what training costs."""
+        if self.at.evaluations:
+            return self.at.validation_cpu, self.at.validation_seconds
+        images = (self.at.steps - self.first_step) * self.settings.training_batch_size
+        share = VALIDATION_SHARE * len(self.validation_set) / images if images else 0.0
+        return share * (self.budget.cpu_spent - self.first_cpu), share * (self.budget.spent - self.first_second)
 
     def _epoch(self) -> None:
         self.model.train()

@@ -1,4 +1,4 @@
-"""A trial as a process: `python -m model_training.training.trial FOLDER`. The files of FOLDER are described in `spec.py`."""
+"""A trial as a process: `python -m model_training.training.trial FOLDER`. `spec.py` describes the files of FOLDER."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _die_with_parent() -> None:
 
 
 def _keep_memory() -> None:
-    """Freed memory stays with the process: a step uses the same amounts again, and fresh pages cost a tenth of its time."""
+    """Freed memory stays with the process: a step uses the same amounts again, and fresh pages cost time."""
     libc = ctypes.CDLL(None)
     libc.mallopt(_M_MMAP_MAX, 0)
     libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
