@@ -1,7 +1,7 @@
 """The operating threshold: which score a detection needs to be shown. Chosen on validation data, one a label.
 
-Rule (docs/decisions/0004-operating-threshold.md): the lowest threshold whose F1 at IoU .5 is within `PLATEAU` of the
-label's best. Between two scores it lies halfway, so that no detection stands on it. A label that validation says
+Rule (docs/decisions/0004-operating-threshold.md): the lowest threshold whose F1 at IoU .5 is at least 1 - `PLATEAU`
+of the label's best. Between two scores it lies halfway, so that no detection stands on it. A label that validation says
 nothing about (no object, or none found) takes the overall threshold; if that is not known either, `UNKNOWN`.
 """
 
@@ -16,7 +16,8 @@ from model_training.evaluation.matching import Floats, Ranking, pool, rank
 from model_training.evaluation.truth import GroundTruth
 from scoring.detections import Detections
 
-PLATEAU = 0.02  # F1 given up for recall; less than the noise of a validation part of a hundred images
+PLATEAU = 0.02  # share of the best F1 given up for recall; under the noise of a hundred validation images
+RULE = f"lowest score within {PLATEAU:.0%} of the label's best F1 on validation"
 FLOOR = 0.001  # the lowest score a detector hands out for measuring
 UNKNOWN = 0.25  # no object in the whole validation part: a common detector's default
 
@@ -49,7 +50,7 @@ def _best(ranking: Ranking) -> float | None:
     if not ranking.hits.any():
         return None
     scores, f1 = f1_by_score(ranking)
-    chosen = int(np.flatnonzero(f1 >= f1.max() - PLATEAU)[-1])
+    chosen = int(np.flatnonzero(f1 >= f1.max() * (1 - PLATEAU))[-1])
     below = scores[chosen + 1] if chosen + 1 < len(scores) else min(FLOOR, scores[chosen])
     return _between(float(below), float(scores[chosen]))
 

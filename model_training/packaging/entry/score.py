@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
-CODE: Any = None  # the module code/cva_bundle.py
 MODEL: Any = None
 
 
 def init() -> None:
     """Load the bundle that this file lies in, or the one that Azure ML has mounted at AZUREML_MODEL_DIR."""
-    global CODE, MODEL
+    global MODEL
     folder = _bundle_folder()
     sys.path.insert(0, str(folder / "code"))
-    CODE = importlib.import_module("cva_bundle")
-    MODEL = CODE.BundleModel(folder)
+    MODEL = importlib.import_module("cva_bundle").BundleModel(folder)
 
 
-def run(raw_data: str) -> list[dict[str, Any]] | dict[str, Any]:
+def run(raw_data: str | bytes) -> list[dict[str, Any]] | dict[str, Any]:
     """The answer of /score; a request of another shape is answered with what was expected."""
+    from scoring.errors import UsageError
+    from scoring.wire import parse_score_request
+
     try:
-        return list(MODEL.answer(CODE.images_of(json.loads(raw_data))))
-    except (CODE.UsageError, json.JSONDecodeError) as error:
-        return {"error": {"code": "bad_request", "message": str(error)}}
+        return list(MODEL.answer(parse_score_request(raw_data)))
+    except UsageError as error:
+        return {"error": {"code": "bad_request", "message": error.message}}
 
 
 def _bundle_folder() -> Path:
