@@ -135,9 +135,9 @@ def _install(job: _Pull, target: Resolved, manifest: Manifest, data: bytes) -> N
     total = sum(entry.bytes for entry in manifest.files) + len(data)
     _check_disk(job.store, total)
     staged = job.store.stage(target.version)
+    job.say(f"{target.name}:{target.version}: {len(manifest.files) + 1} files, {total / 1e6:.1f} MB")
     try:
         for entry in manifest.files:
-            job.say(f"{entry.path} ({entry.bytes} bytes)")
             _fetch(job, target, entry, staged)
         _write(staged / MANIFEST, data)
         verify_files(staged, manifest)
