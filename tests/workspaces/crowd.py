@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import mlflow  # noqa: F401  the children need not import it again
 
 from model_training.workspaces.local import LocalWorkspace
-from tests.workspaces.bundles import decision, tiny_bundle
+from tests.contracts.bundles import decision, tiny_bundle
 
 CROWD = 4
 

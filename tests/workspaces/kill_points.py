@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from model_training.workspaces.base import Bundle
 from model_training.workspaces.local import LocalWorkspace
 from scoring.bundle import verify_files
-from tests.workspaces.bundles import decision, tiny_bundle
+from tests.contracts.bundles import decision, tiny_bundle
 
 KILLED = 9
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT

@@ -17,7 +17,7 @@ from model_training.workspaces.base import Model
 from model_training.workspaces.local import LocalWorkspace, lineage
 from model_training.workspaces.local.registry import Registry
 from scoring.errors import ConflictError, CvaError, IncompatibleError, IntegrityError, NotFoundError, UsageError
-from tests.workspaces.bundles import decision, tiny_bundle
+from tests.contracts.bundles import decision, tiny_bundle
 
 SEEN = frozenset({"ab" * 32, "01" * 32})
 

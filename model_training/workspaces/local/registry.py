@@ -72,6 +72,8 @@ class Registry:
         if not versions:
             known = ", ".join(sorted(self.models)) or "none yet"
             raise NotFoundError(f"there is no model {name!r}; models: {known}", hint="see `cva model list`")
+        if mark and not word:
+            raise UsageError(f"expected a version after '{mark}', found {reference!r}", hint="NAME:3 or NAME@latest")
         if mark == ":":
             return name, self._number(name, word)
         champion = self.champion(name)

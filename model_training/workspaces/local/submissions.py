@@ -38,6 +38,7 @@ class Submission:
     register: str = "always"
     budget_minutes: float | None = None  # wall clock of the sweep
     new: bool = False
+    source: str = ""  # who asks, for the log
 
 
 def check(workspace: LocalWorkspace, asked: Submission) -> Dataset:
@@ -70,10 +71,13 @@ def create(workspace: LocalWorkspace, published: PublishedPipeline, asked: Submi
     fingerprint = hashlib.sha256(same.encode()).hexdigest()
     unfinished = None if asked.new else workspace.runs.resumable(fingerprint)
     if unfinished:
-        return workspace.runs.reopen(unfinished.id)
-    return workspace.runs.create(
-        kind="pipeline", experiment=asked.experiment, parameters=parameters, fingerprint=fingerprint
-    )
+        run = workspace.runs.reopen(unfinished.id)
+    else:
+        run = workspace.runs.create(
+            kind="pipeline", experiment=asked.experiment, parameters=parameters, fingerprint=fingerprint
+        )
+    workspace.runs.reporter(run.id)(Event("message", f"submitted by {asked.source or 'this machine'}"))
+    return run
 
 
 def start(workspace: LocalWorkspace, run: Run) -> Run:

@@ -1,0 +1,186 @@
+"""`cva endpoint …`: parses and prints. What is done lies in the workspace."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from model_training.cli.endpoint_submit import add_submit
+from model_training.cli.output import Output
+from scoring.errors import NotFoundError
+
+PORT = 8765
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="cva endpoint", description="published training pipelines, by name and version")
+    verbs = top.add_subparsers(metavar="VERB")
+    _add_publish(verbs)
+    verbs.add_parser("list", help="every endpoint").set_defaults(run=list_endpoints)
+    show = verbs.add_parser("show", help="versions of one endpoint, and how to call it")
+    show.add_argument("name", nargs="?", help="(default: the only one, or AUTOML_PIPELINE_NAME)")
+    show.set_defaults(run=show_endpoint)
+    default = verbs.add_parser("set-default", help="choose the version that submissions use; back and forth")
+    default.add_argument("name")
+    default.add_argument("version", type=int)
+    default.set_defaults(run=set_default)
+    add_submit(verbs)
+    serve = verbs.add_parser("serve", help="answer the REST call; this machine only, unless CVA_KEYS_FILE names keys")
+    serve.add_argument("--host", default="127.0.0.1")
+    serve.add_argument("--port", type=int, default=PORT, help=f"(default {PORT}; 0 finds a free one)")
+    serve.set_defaults(run=serve_endpoints)
+    return top
+
+
+def _add_publish(verbs: Any) -> None:
+    command = verbs.add_parser("publish", help="add a version, from a job file")
+    command.add_argument("--name", help="of the endpoint (default: AUTOML_PIPELINE_NAME)")
+    command.add_argument("--template", type=Path, help="a job file (default: AUTOML_JOB_TEMPLATE)")
+    command.add_argument("--description", help="(default: AUTOML_PIPELINE_DESCRIPTION)")
+    command.add_argument("--no-default", action="store_true", help="leave the default version as it is")
+    command.add_argument("--property", action="append", default=[], metavar="KEY=VALUE", help="kept with the version")
+    command.set_defaults(run=publish, long=True)
+
+
+def publish(args: argparse.Namespace, out: Output) -> dict[str, Any]:
+    from model_training.settings import load_settings
+    from model_training.workspaces.local import LocalWorkspace
+
+    settings = load_settings()
+    path = args.template or settings.job_template_path
+    if not path.is_file():
+        raise NotFoundError(f"there is no job file {path}", hint="give --template FILE")
+    published = LocalWorkspace.open().endpoints.publish(
+        args.name or settings.automl_pipeline_name,
+        path.read_text(encoding="utf-8"),
+        description=settings.automl_pipeline_description if args.description is None else args.description,
+        git_commit=git_commit(path.absolute().parent),
+        set_default=not args.no_default,
+        properties={"template": path.name, **_properties(args.property)},
+    )
+    endpoint = LocalWorkspace.open().endpoints.get(published.endpoint)
+    role = (
+        "the default" if endpoint.default_version == published.version else f"the default is {endpoint.default_version}"
+    )
+    out.say(f"published {published.endpoint} version {published.version} ({role}) from {path}")
+    out.say(f"next: cva endpoint submit --endpoint {published.endpoint} --dataset-name NAME --model-name NAME")
+    return {
+        "endpoint": published.endpoint,
+        "version": published.version,
+        "default_version": endpoint.default_version,
+        "git_commit": published.git_commit,
+    }
+
+
+def list_endpoints(args: argparse.Namespace, out: Output) -> list[dict[str, Any]]:
+    from model_training.workspaces.local import LocalWorkspace
+
+    endpoints = LocalWorkspace.open().endpoints.list()
+    if endpoints:
+        rows = [[each.name, each.default_version, len(each.versions), each.description] for each in endpoints]
+        out.table(["endpoint", "default", "versions", "description"], rows)
+    else:
+        out.say("no endpoint yet; publish one: cva endpoint publish")
+    return [
+        {"endpoint": each.name, "default_version": each.default_version, "versions": list(each.versions)}
+        for each in endpoints
+    ]
+
+
+def show_endpoint(args: argparse.Namespace, out: Output) -> dict[str, Any]:
+    from model_training.cli.endpoint_submit import choose_endpoint
+    from model_training.workspaces.local import LocalWorkspace
+    from model_training.workspaces.local.endpoint_api import submit_path
+
+    endpoints = LocalWorkspace.open().endpoints
+    endpoint = endpoints.get(choose_endpoint(endpoints, args.name))
+    versions = [endpoints.version(endpoint.name, number) for number in endpoint.versions]
+    out.say(f"{endpoint.name}: {endpoint.description}")
+    out.table(
+        ["version", "", "published", "commit", "description"],
+        [
+            [
+                v.version,
+                "default" if v.version == endpoint.default_version else "",
+                v.created_at[:19],
+                v.git_commit[:10],
+                v.description,
+            ]
+            for v in reversed(versions)
+        ],
+    )
+    out.say("parameters: dataset_name, model_name, cluster (compute_name)")
+    out.say(f"REST: POST {submit_path(endpoint.name)} while `cva endpoint serve` runs")
+    return {
+        "endpoint": endpoint.name,
+        "default_version": endpoint.default_version,
+        "submit": submit_path(endpoint.name),
+        "parameters": ["dataset_name", "model_name", "cluster"],
+        "versions": [
+            {
+                "version": v.version,
+                "created_at": v.created_at,
+                "git_commit": v.git_commit,
+                "description": v.description,
+                "properties": dict(v.properties),
+                "template": v.template,
+            }
+            for v in versions
+        ],
+    }
+
+
+def set_default(args: argparse.Namespace, out: Output) -> dict[str, Any]:
+    from model_training.workspaces.local import LocalWorkspace
+
+    endpoints = LocalWorkspace.open().endpoints
+    before = endpoints.get(args.name).default_version
+    after = endpoints.set_default(args.name, args.version).default_version
+    out.say(f"{args.name}: the default is version {after} (before: {before})")
+    return {"endpoint": args.name, "default_version": after, "before": before}
+
+
+def serve_endpoints(args: argparse.Namespace, out: Output) -> None:
+    from model_training.workspaces.local import LocalWorkspace
+    from model_training.workspaces.local.endpoint_api import EndpointApi, submit_path
+    from model_training.workspaces.local.endpoint_keys import keys_file, load_keys
+    from model_training.workspaces.local.endpoint_server import make_server
+
+    workspace = LocalWorkspace.open()
+    file = keys_file()
+    api = EndpointApi(workspace, load_keys(file) if file else ())
+    with make_server(args.host, args.port, api, out.say) as server:
+        who = "callers with a key" if api.keys else "programs of this machine"
+        out.say(f"listening on {server.url} for {who}; ctrl-C ends it, runs go on")
+        for endpoint in workspace.endpoints.list():
+            out.say(f"  POST {server.url}{submit_path(endpoint.name)}")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            out.say("stopped")
+
+
+def git_commit(folder: Path) -> str:
+    """The commit of the checkout that holds the template, with `+` for changes that are not committed; else empty."""
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        return commit + ("+" if commit and _git(folder, "status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _properties(pairs: list[str]) -> dict[str, str]:
+    from scoring.errors import UsageError
+
+    wrong = [pair for pair in pairs if "=" not in pair]
+    if wrong:
+        raise UsageError(f"--property {wrong[0]!r}: expected KEY=VALUE")
+    return dict(pair.split("=", 1) for pair in pairs)
