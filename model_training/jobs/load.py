@@ -66,11 +66,17 @@ def load_job(path: Path, *, target: str = "local", defaults: str = "algorithm") 
         raise UsageError(
             f"{path} is not UTF-8 text (byte {error.start})", hint="a job file is YAML; save it as UTF-8"
         ) from None
-    return parse_job(text, path.name, target=target, defaults=defaults)
+    return parse_job(text, path.name, target=target, defaults=defaults, folder=path.parent)
 
 
-def parse_job(text: str, source_name: str, *, target: str = "local", defaults: str = "algorithm") -> JobSpec:
-    """The same from text; `source_name` stands before each problem. Raises: UsageError with all `problems`."""
+def parse_job(
+    text: str, source_name: str, *, target: str = "local", defaults: str = "algorithm", folder: Path | None = None
+) -> JobSpec:
+    """The same from text; `source_name` stands before each problem.
+
+    With `folder`, where relative data paths start, a local job's paths must be there. Raises: UsageError with all
+    `problems`.
+    """
     problems = Problems(source_name)
     tree = parse_yaml(text, problems)
     if tree is not None and not isinstance(tree.data, dict):
@@ -79,7 +85,7 @@ def parse_job(text: str, source_name: str, *, target: str = "local", defaults: s
     if tree is None:
         problems.raise_if_any()
         raise AssertionError("a document without a value has a problem")
-    spec = _JobReader(tree, problems, local=target == "local").read(text, defaults)
+    spec = _JobReader(tree, problems, local=target == "local", folder=folder).read(text, defaults)
     problems.raise_if_any()
     return spec
 
@@ -87,10 +93,11 @@ def parse_job(text: str, source_name: str, *, target: str = "local", defaults: s
 class _JobReader:
     """Reads one job's mapping; a problem is told and a harmless value stands in, so that reading goes on."""
 
-    def __init__(self, tree: Value, problems: Problems, *, local: bool) -> None:
+    def __init__(self, tree: Value, problems: Problems, *, local: bool, folder: Path | None) -> None:
         self.keys: dict[str, Value] = tree.data
         self.problems = problems
         self.local = local
+        self.folder = folder if local else None
 
     def read(self, text: str, defaults: str) -> JobSpec:
         self._check_keys()
@@ -259,6 +266,7 @@ class _JobReader:
                 self.problems.error(
                     value.line, f"{key}: Azure ML takes a mapping: {{path: {value.data}, type: mltable}}"
                 )
+            self._check_path(key, value)
             return value.data
         if not isinstance(value.data, dict):
             self.problems.error(value.line, f"{key}: expected {{path: …, type: mltable}}, found {value.kind}")
@@ -268,7 +276,23 @@ class _JobReader:
         if path is None or not isinstance(path.data, str) or not path.data:
             self.problems.error(value.line, f"{key}: expected a path (a folder or azureml:NAME:VERSION)")
             return ""
+        self._check_path(key, path)
         return path.data
+
+    def _check_path(self, key: str, path: Value) -> None:
+        """A path is one that this machine can open: a folder with an MLTable file, or a .jsonl file."""
+        if path.data.startswith("azureml:") and "://" not in path.data:
+            return
+        if "://" in path.data and self.local:
+            self.problems.error(path.line, f"{key}: '{path.data}': addresses are {NOT_HERE}, or give a folder")
+            return
+        if self.folder is None:
+            return
+        found = self.folder / path.data
+        if not found.exists():
+            self.problems.error(path.line, f"{key}: there is nothing at {found} (relative to the job file)")
+        elif found.is_dir() and not (found / "MLTable").is_file():
+            self.problems.error(path.line, f"{key}: expected an MLTable folder, found {found} without an MLTable file")
 
     def _check_data(self, key: str, value: Value) -> None:
         for name, item in value.data.items():

@@ -62,7 +62,7 @@ class Reader:
         if entry is None:
             return None
         if not any(FAMILY[name] in entry.families for name in algorithms):
-            owners = sorted(name for names in ALGORITHMS.values() for name in names if FAMILY[name] in entry.families)
+            owners = [name for names in ALGORITHMS.values() for name in names if FAMILY[name] in entry.families]
             owners = list(dict.fromkeys(owners))
             self.problems.error(
                 line,

@@ -9,7 +9,8 @@ import math
 import time
 from pathlib import Path
 
-from model_training.sweep.files import read_json, write_json
+from model_training.sweep.files import read_json
+from scoring.files import write_json
 
 SAVE_EVERY = 2.0  # seconds
 END_MARGIN = 10.0  # seconds that a trial has for its last validation before the limit is reached

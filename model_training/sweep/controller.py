@@ -124,7 +124,10 @@ class _Sweep:
             self.study.ask(number)
             for report in folder.tail():
                 self._record(number, report)
-            if result := folder.result():
+            result = folder.result()
+            if result and result.status == "failed" and not (self.folder / "leaderboard.json").exists():
+                folder.forget_failure()  # the sweep was not finished: what was in the way may be gone
+            elif result:
                 self._keep(result)
         if self.results:
             self.reporter(Event("message", f"{len(self.results)} of {self.trials} trials were finished before"))

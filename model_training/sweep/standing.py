@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from model_training.jobs.spec import JobSpec
-from model_training.sweep.files import write_json
 from model_training.sweep.progress import SHORT, leaderboard_rows
 from model_training.workspaces.base import BestTrial, Event, Reporter, TrialResult
 from scoring.errors import TrainingError
+from scoring.files import write_json
 
 
 def leaderboard(results: Mapping[int, TrialResult], metric: str) -> list[TrialResult]:

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from model_training.sweep.files import read_json, write_json, write_text
+from model_training.sweep.files import read_json
 from model_training.training.spec import EpochReport, TrialSpec
 from model_training.workspaces.base import TrialResult
+from scoring.files import write_bytes, write_json
 
 _REPORT_FIELDS = {field.name for field in dataclasses.fields(EpochReport)}
 
@@ -50,7 +51,7 @@ class TrialFolder:
 
     def ask_to_stop(self, reason: str) -> None:
         """The trial ends at the end of its epoch."""
-        write_text(self.path / "stop", reason + "\n")
+        write_bytes(self.path / "stop", f"{reason}\n".encode())
 
     def tail(self) -> list[EpochReport]:
         """The reports that were not read before; an unfinished last line waits.
@@ -108,6 +109,10 @@ class TrialFolder:
         """Write down that the process ended without a word."""
         write_json(self.path / "error.json", {"type": "TrainingError", "message": message, "hint": f"see {self.log}"})
         return self._without_weights("failed", message)
+
+    def forget_failure(self) -> None:
+        """So that a start of the trial counts again."""
+        (self.path / "error.json").unlink(missing_ok=True)
 
     def salvage(self, metric: str, reason: str) -> TrialResult:
         """The result of a trial that was cut off: its best checkpoint counts, if it has one."""
