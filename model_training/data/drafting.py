@@ -29,6 +29,25 @@ class Found:
 
     parts: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    _taken: dict[str, Path] = field(default_factory=dict)  # file name -> its image
+
+    def claim(self, draft: Draft, root: Path, part: str | None = None) -> None:
+        """Give the draft a file name that no other image has: a/1.jpg and b/1.jpg never become one."""
+        if draft.image is None:
+            return
+        if self._taken.get(draft.file_name, draft.image) != draft.image:
+            draft.file_name = draft.image.relative_to(root).as_posix()
+        if draft.file_name in self._taken:
+            draft.fault(f"{draft.file_name} is annotated twice; its labels must stand together")
+            return
+        self._taken[draft.file_name] = draft.image
+        if part:
+            self.parts[draft.file_name] = part
+
+    @property
+    def images(self) -> set[Path]:
+        """Every image that a draft has claimed."""
+        return set(self._taken.values())
 
 
 @dataclass

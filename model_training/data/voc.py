@@ -7,17 +7,23 @@ that count from 0 leave, is read as 1. xmin = xmax is a box of no extent, as the
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from xml.sax.saxutils import escape
 
 from model_training.data.drafting import Draft, Found, half_pixel
 from model_training.data.image_folder import ImageFolder, header_size, short_name
+from model_training.data.parts import SHORT, by_part
 from model_training.data.problems import Problem
 from model_training.data.rows import Row
+from model_training.data.writing import lost_crowds, lost_masks, require_boxes, size_of
 from model_training.data.xml_lines import Node, XmlFault, read_xml
+from scoring.errors import DataError
 
 PARTS = {"train": "train", "val": "validation", "test": "test"}
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
+_NO_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def read_voc(path: Path, found: Found | None = None) -> Iterator[Row | Problem]:
@@ -28,16 +34,12 @@ def read_voc(path: Path, found: Found | None = None) -> Iterator[Row | Problem]:
     images = ImageFolder(base)
     listed, problems = _image_sets(base / "ImageSets" / "Main")
     yield from problems
-    seen: dict[str, str] = {}
     for file in sorted(annotations.rglob("*.xml")):
         name = file.relative_to(annotations).with_suffix("").as_posix()
         draft = _read_one(file, name, images)
-        if draft.file_name and (other := seen.setdefault(draft.file_name, str(file))) != str(file):
-            draft.fault(f"{draft.file_name} is annotated in {other} already")
-        elif draft.file_name and name in listed:
-            found.parts[draft.file_name] = listed.pop(name)
+        found.claim(draft, images.root, listed.pop(name, None) if draft.image else None)
         yield from draft.finish()
-    _note_leftovers(found, listed, images, seen)
+    _note_leftovers(found, listed, images)
 
 
 def voc_base(path: Path) -> Path:
@@ -141,9 +143,73 @@ def _pixels(text: str | None) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _note_leftovers(found: Found, listed: dict[str, str], images: ImageFolder, seen: dict[str, str]) -> None:
+def _note_leftovers(found: Found, listed: dict[str, str], images: ImageFolder) -> None:
     if listed:
         found.notes.append(f"{len(listed)} names in ImageSets have no annotation, such as {next(iter(listed))!r}")
-    bare = [name for name in images.names if short_name(name) not in seen]
+    claimed = found.images
+    bare = [name for name in images.names if images.root / name not in claimed]
     if bare:
         found.notes.append(f"{len(bare)} images have no annotation and are left out, such as {bare[0]!r}")
+
+
+def place(row: Row, _part: str) -> str:
+    return f"JPEGImages/{row.file_name}"
+
+
+def write_voc(rows: Sequence[Row], folder: Path, parts: Mapping[str, str]) -> list[str]:
+    """Annotations and ImageSets/Main; names are those of the images, which lie in JPEGImages."""
+    require_boxes(rows, "Pascal VOC")
+    for row in rows:
+        file = folder / "Annotations" / PurePosixPath(row.file_name).with_suffix(".xml")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("x", encoding="utf-8", newline="\n") as writer:
+            writer.write(_to_xml(row))
+    lists = folder / "ImageSets" / "Main"
+    lists.mkdir(parents=True, exist_ok=True)
+    for part, group in by_part(rows, parts).items():
+        names = "".join(f"{PurePosixPath(row.file_name).with_suffix('')}\n" for row in group)
+        if part:
+            (lists / f"{SHORT[part]}.txt").write_text(names, encoding="utf-8", newline="\n")
+    return lost_masks(rows, "Pascal VOC") + lost_crowds(rows, "Pascal VOC")
+
+
+def _to_xml(row: Row) -> str:
+    width, height = size_of(row)
+    image = PurePosixPath(row.file_name)
+    lines = [
+        "<annotation>",
+        f"\t<folder>{_text(str(PurePosixPath('JPEGImages') / image.parent))}</folder>",
+        f"\t<filename>{_text(image.name)}</filename>",
+        f"\t<size><width>{width}</width><height>{height}</height><depth>3</depth></size>",
+        "\t<segmented>0</segmented>",
+    ]
+    for box in row.boxes:
+        left, right = _inclusive(box.top_x, box.bottom_x, width, row)
+        top, bottom = _inclusive(box.top_y, box.bottom_y, height, row)
+        sides = zip(_SIDES, (left, top, right, bottom), strict=True)
+        corners = "".join(f"<{side}>{value}</{side}>" for side, value in sides)
+        lines.append(
+            f"\t<object><name>{_text(box.label)}</name><difficult>0</difficult><bndbox>{corners}</bndbox></object>"
+        )
+    return "\n".join([*lines, "</annotation>\n"])
+
+
+def _inclusive(low: float, high: float, side: int, row: Row) -> tuple[float, float]:
+    """Pixels from 1, both ends inside, each within half a pixel; whole ones, but for boxes thinner than two pixels."""
+    first, last = round(low * side) + 1, round(high * side)
+    if first < last:
+        return first, last
+    thin = max(1.0, low * side + 0.5), min(float(side), high * side + 0.5)
+    if thin[0] < thin[1]:
+        return thin
+    raise DataError(
+        f"{row.file_name}: expected boxes of at least half a pixel, found one of {(high - low) * side:.3g} at the edge",
+        hint="Pascal VOC cannot hold it; export as jsonl, coco, csv or yolo",
+    )
+
+
+def _text(text: str) -> str:
+    """Raises: DataError for what XML cannot hold."""
+    if bad := _NO_XML.search(text):
+        raise DataError(f"expected text that XML can hold, found {bad[0]!r} in {text!r}", hint="export as jsonl")
+    return escape(text, {"\r": "&#13;"})
