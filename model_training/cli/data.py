@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from model_training.data.split import SplitOptions
     from model_training.workspaces.local.workspace import LocalWorkspace
 
-FORMATS = ("voc", "coco", "yolo", "csv", "jsonl", "label-studio", "folders")
+FORMATS = ("voc", "coco", "yolo", "csv", "jsonl", "label-studio", "folder")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
     export = verbs.add_parser("export", help="write a version in another format, with its images")
     export.add_argument("name", help="NAME, NAME:3 or NAME@latest")
     export.add_argument("--format", required=True, help=f"one of {', '.join(FORMATS)}")
-    export.add_argument("--to", type=Path, help="a new folder (default: NAME_YYYYMMDD_HHMMSS here)")
+    export.add_argument("--to", type=Path, default=Path(), help="where NAME_YYYYMMDD_HHMMSS is made (default: here)")
     export.set_defaults(run=export_dataset, long=True)
     sample = verbs.add_parser("sample", help="draw the sample data set: bottles with white, yellow and no caps")
     sample.add_argument("--to", type=Path, default=Path("sample"), help="a new folder (default: sample)")
@@ -182,9 +182,25 @@ def show_split(args: argparse.Namespace, out: Output) -> dict[str, Any]:
 
 
 def export_dataset(args: argparse.Namespace, out: Output) -> dict[str, Any]:
-    from model_training.cli.data_check import export_stored
+    from model_training.data.export import export
+    from model_training.data.image_urls import resolve_image
+    from model_training.workspaces.local.workspace import LocalWorkspace
 
-    return export_stored(args.name, args.format, args.to, out)
+    datasets = LocalWorkspace.open().datasets
+    dataset = datasets.get(args.name)
+    beside = dataset.path / "data.jsonl"
+    done = export(
+        datasets.rows(dataset),
+        args.format,
+        args.to,
+        datasets.parts(dataset),
+        name=dataset.name,
+        locate=lambda row: resolve_image(row, beside),
+    )
+    for note in done.notes:
+        out.say(f"note: {note}")
+    out.say(f"{dataset.reference} as {args.format}: {done.images} images in {done.folder}")
+    return {"paths": {"folder": str(done.folder)}, "images": done.images, "notes": list(done.notes)}
 
 
 def draw_sample(args: argparse.Namespace, out: Output) -> dict[str, Any]:
@@ -226,9 +242,12 @@ def _fractions(text: str) -> tuple[float, float, float]:
 
 
 def _format(said: str | None, path: Path) -> str:
-    from model_training.data.guessing import guess_format
+    from model_training.data.formats import looks_like
 
-    return said or guess_format(path)
+    found = said or looks_like(path)
+    if not found:
+        raise UsageError(f"cannot tell which format {path} is in", hint=f"say --format {'|'.join(FORMATS)}")
+    return found
 
 
 def _progress(out: Output) -> Callable[[int, int, float], None]:

@@ -77,9 +77,8 @@ def say_split(dataset: Dataset, datasets: LocalDatasets, out: Output) -> dict[st
 def say_report(report: Report, name: str, out: Output) -> None:
     say_lines("bad rows", report.problems, out)
     parts = f" ({', '.join(f'{part} {count}' for part, count in report.parts.items())})" if report.parts else ""
-    out.say(
-        f"{name}: {report.images} good images{parts}, {report.boxes} boxes, {report.without_objects} images without objects"
-    )
+    facts = f"{report.images} good images{parts}, {report.boxes} boxes, {report.without_objects} without objects"
+    out.say(f"{name}: {facts}")
     if report.classes:
         header = list(next(iter(report.classes.values())))
         out.table(["class", *header], [[label, *counts.values()] for label, counts in report.classes.items()])

@@ -13,10 +13,10 @@ from typing import Any
 from model_training.data.duplicates import near_pairs, same
 from model_training.data.hashing import distance
 from model_training.data.importing import Locate, Repair, add_pictures, take_rows
+from model_training.data.parts import PARTS
 from model_training.data.problems import Problem
 from model_training.data.rows import Box, Row
 from model_training.data.scanning import Picture, Progress, scan
-from model_training.data.split import PARTS
 
 EDGES = (0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1.0)  # upper ends of the size classes: share of the image's longer side
 TINY_PIXELS = 8  # a box whose shorter side is below this at the training size is hardly learned

@@ -47,7 +47,7 @@ class Import:
 def take_rows(items: Iterable[Row | Problem], locate: Locate, repair: Repair) -> Import:
     """Rows whose own words are in order, each image once."""
     result = Import()
-    seen: set[tuple[Path, str]] = set()
+    seen: set[str] = set()
     repaired: set[int] = set()
     for item in items:
         row = item if isinstance(item, Row) else _repairable(item, repair)
@@ -111,20 +111,18 @@ def _repairable(problem: Problem, repair: Repair) -> Row | None:
     return problem.row if repair.skip_bad_boxes or repair.clip_boxes else None
 
 
-def _take(
-    row: Row, item: Row | Problem, locate: Locate, repair: Repair, seen: set[tuple[Path, str]], result: Import
-) -> None:
+def _take(row: Row, item: Row | Problem, locate: Locate, repair: Repair, seen: set[str], result: Import) -> None:
     where = row.file_name or url_path(row.image_url)
     boxes, faults = _repaired_boxes(row, where, repair, result.changed)
     faults += [fault for name in row.classes if (fault := label_fault(name))]
     path = locate(row)
-    if (path, where) in seen:
-        faults.append("the same image is listed twice; its labels must stand in one row")
+    if where in seen:
+        faults.append("an image of this name is listed before; its labels must stand in one row")
     if faults:
         named = item if isinstance(item, Problem) else Problem(where, 0, "")
         result.problems += [str(replace(named, reason=fault)) for fault in faults]
         return
-    seen.add((path, where))
+    seen.add(where)
     result.rows.append((replace(row, boxes=tuple(boxes), file_name=where), path))
 
 

@@ -10,22 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from model_training.data.mltable import write_mltable
 from model_training.data.sample_sprites import LABELS
 from scoring.errors import ConflictError, UsageError
 
 SIZES = ((416, 312), (416, 312), (400, 300), (384, 384), (312, 416), (448, 300))  # width, height
-MLTABLE = """type: mltable
-paths:
-  - file: ./data.jsonl
-transformations:
-  - read_json_lines:
-      encoding: utf8
-      invalid_lines: error
-      include_path_column: false
-  - convert_column_types:
-      - columns: image_url
-        column_type: stream_info
-"""
 
 
 def make_sample(folder: Path, images: int = 400, seed: int = 7, progress: Callable[[int], None] | None = None) -> Path:
@@ -45,7 +34,7 @@ def make_sample(folder: Path, images: int = 400, seed: int = 7, progress: Callab
         lines.append(_draw(folder, index, seed))
         if progress:
             progress(index + 1)
-    (folder / "MLTable").write_text(MLTABLE, encoding="utf-8")
+    write_mltable(folder, "data.jsonl")
     (folder / "labels.json").write_text(json.dumps(LABELS), encoding="utf-8")
     staged = folder / "data.jsonl.tmp"
     staged.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")

@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from model_training.data.duplicates import components
+from model_training.data.parts import PARTS
 from model_training.data.rows import Row
 from model_training.data.stratify import Unit, stratify
 from scoring.errors import UsageError
 
-PARTS = ("train", "validation", "test")
 HELD_OUT_FIRST = ("test", "validation", "train")
 NOTHING = ""  # the class of images without objects, for stratifying
 LOOKALIKE_SHARE = (

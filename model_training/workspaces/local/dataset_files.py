@@ -13,24 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from model_training.data.jsonl import write_rows
+from model_training.data.mltable import write_mltable
+from model_training.data.parts import PARTS
 from model_training.data.rows import Row
-from model_training.data.split import PARTS, Assignment, SplitOptions, split_sha256
+from model_training.data.split import Assignment, SplitOptions, split_sha256
 from model_training.workspaces.base import Dataset, Split
 from model_training.workspaces.local import files
 from scoring.errors import NotFoundError
-
-MLTABLE = """type: mltable
-paths:
-  - file: ./data.jsonl
-transformations:
-  - read_json_lines:
-      encoding: utf8
-      invalid_lines: error
-      include_path_column: false
-  - convert_column_types:
-      - columns: image_url
-        column_type: stream_info
-"""
 
 
 @dataclass(frozen=True)
@@ -61,7 +50,7 @@ def write_version(folder: Path, name: str, version: int, contents: Contents, cre
     write_rows(folder / "data.jsonl", rows)
     for part in PARTS:
         write_rows(folder / f"{part}.jsonl", [row for row, own in zip(rows, parts, strict=True) if own == part])
-    files.write_text(folder / "MLTable", MLTABLE)
+    write_mltable(folder, "data.jsonl")
     files.write_json(folder / "fingerprints.json", dict(contents.fingerprints))
     files.write_json(folder / "split.json", _split_json(contents))
     files.write_json(folder / "dataset.json", _dataset_json(name, version, contents, created_at))

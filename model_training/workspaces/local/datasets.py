@@ -14,10 +14,11 @@ from typing import Any
 from model_training.data.checks import Report, check_rows
 from model_training.data.duplicates import near_pairs
 from model_training.data.jsonl import read_rows, resolve_image
+from model_training.data.parts import PARTS
 from model_training.data.problems import Problem
 from model_training.data.rows import Row
 from model_training.data.scanning import Progress
-from model_training.data.split import PARTS, SplitOptions, split_rows
+from model_training.data.split import SplitOptions, split_rows
 from model_training.workspaces.base import Dataset, Datastores, Reporter, Split, silent
 from model_training.workspaces.local import dataset_files, references
 from model_training.workspaces.local.dataset_import import (
@@ -104,15 +105,19 @@ class LocalDatasets:
                 counts[part].update(row.labels)
         return {label: {part: counts[part][label] for part in PARTS} for label in dataset.labels}
 
+    def parts(self, dataset: Dataset) -> dict[str, str]:
+        """The part of each image, by its file name."""
+        return {row.file_name: part for part in PARTS for row in read_rows(dataset.path / f"{part}.jsonl")}
+
     def check(self, dataset: Dataset, *, image_size: int, progress: Progress | None = None) -> Report:
         """Read and decode everything again: hashes, sizes, duplicates within and across parts, counts."""
         beside = dataset.path / "data.jsonl"
-        parts = {row.sha256: part for part in PARTS for row in read_rows(dataset.path / f"{part}.jsonl")}
+        parts = self.parts(dataset)
         rows = self.rows(dataset)
         return check_rows(
             rows,
             lambda row: resolve_image(row, beside),
-            part_of=lambda row: parts[row.sha256],
+            part_of=lambda row: parts[row.file_name],
             image_size=image_size,
             progress=progress,
         )
