@@ -61,7 +61,7 @@ def _hold_against(
     if labels:
         return "labels_changed", f"its labels differ from those of {champion.reference} ({labels}); {_BY_HAND}", None
     hashes = _hashes(test)
-    seen = len(hashes & trained_on)
+    seen = sum(digest in trained_on for digest in hashes)
     if seen:
         return "leak", f"{champion.reference} has trained on {seen} of the {len(hashes)} test images; {_LEAK}", None
     try:
@@ -120,6 +120,6 @@ def _changed_labels(bundle: Bundle, champion: Model) -> str:
     return "; ".join(f"{word}: {', '.join(sorted(names))}" for word, names in parts if names)
 
 
-def _hashes(jsonl: Path) -> frozenset[str]:
+def _hashes(jsonl: Path) -> list[str]:
     """Content hashes of the part's images, read from the rows where they stand there."""
-    return frozenset(row.sha256 or sha256_of(resolve_image(row, jsonl)) for row in read_rows(jsonl))
+    return [row.sha256 or sha256_of(resolve_image(row, jsonl)) for row in read_rows(jsonl)]
