@@ -137,7 +137,12 @@ def _edges(bbox: object, draft: Draft) -> tuple[Edges | None, str]:
         return None, f"bbox: expected four finite numbers, found {shown(bbox)}"
     x, y, w, h = bbox
     width, height = draft.width or 1, draft.height or 1
-    return (x / width, y / height, (x + w) / width, (y + h) / height), ""
+    return (x / width, y / height, _end(x, w) / width, _end(y, h) / height), ""
+
+
+def _end(start: float, length: float) -> float:
+    """Their sum as decimals: 116.59 + 390.95 is 507.54, not the float beside it."""
+    return round(start + length, 9) if start else length
 
 
 def _is_number(value: object) -> bool:
@@ -214,6 +219,6 @@ def pixel(fraction: float, side: int, start: float = 0) -> float:
     exact = fraction * side - start
     for digits in _DIGITS:
         value = round(exact, digits) if digits else round(exact)
-        if (start + value) / side == fraction:
+        if _end(start, value) / side == fraction:
             return value
     return exact

@@ -82,7 +82,7 @@ def _load(table: Path) -> dict[str, Any]:
 def _yaml_names(table: Path) -> dict[int, str]:
     names = _load(table).get("names")
     pairs = {str(number): name for number, name in enumerate(names)} if isinstance(names, list) else names
-    if isinstance(pairs, dict) and pairs and all(key.isdecimal() for key in pairs):
+    if isinstance(pairs, dict) and all(key.isdecimal() for key in pairs):
         return {int(key): name for key, name in pairs.items()}
     raise DataError(f"{table}: expected names: a list, or numbers with names, found {names!r}", hint="add names")
 
