@@ -19,7 +19,7 @@ from scoring.errors import DataError
 
 Resolver = Callable[[str, str], Path]  # (datastore, path in it) -> the file
 
-_LONG = re.compile(r"azureml://(?:[^/]+/.*?/)?datastores/([^/]+)/paths/(.+)", re.IGNORECASE | re.DOTALL)
+_LONG = re.compile(r"azureml://(?:[^/]+/.*?/)??datastores/([^/]+)/paths/(.+)", re.IGNORECASE | re.DOTALL)
 _SHORT = re.compile(r"AmlDatastore://([^/]+)/(.+)", re.IGNORECASE | re.DOTALL)
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _FORMS = "azureml://…/datastores/D/paths/P, AmlDatastore://D/P, file: or a relative path"

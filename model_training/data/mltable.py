@@ -71,7 +71,7 @@ def _load(table: Path) -> dict[str, Any]:
 
 def _files(table: Path, entry: object) -> list[Path]:
     if not isinstance(entry, dict) or len(entry) != 1:
-        raise _unusable(table, "each of paths to be one of file, pattern", repr(entry))
+        raise _unusable(table, "each of paths to be a file or a pattern", repr(entry))
     (kind, value), *_ = entry.items()
     if kind not in ("file", "pattern") or not isinstance(value, str) or "://" in value:
         raise _unusable(table, "each of paths to be a local file or pattern", repr(entry))
