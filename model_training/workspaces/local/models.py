@@ -130,6 +130,12 @@ class LocalModels:
             if patient:
                 raise
 
+    def sync(self) -> None:
+        """Write MLflow's versions, tags and champions anew where they differ from the mirror."""
+        with self._layout.lock.hold():
+            for name in self._registry().models:
+                self.registration.sync(name)
+
     def _registry(self) -> Registry:
         return Registry.read(self.registration.index)
 

@@ -91,6 +91,11 @@ class Registration:
             else:
                 shutil.rmtree(stage)
 
+    def sync(self, name: str) -> None:
+        registry = Registry.read(self.index)
+        self.tracking.ensure_versions(name, registry.models[name], {})
+        self.tracking.set_champion(name, registry.champion(name))
+
     def _stage(self, name: str) -> Path:
         return self.layout.models / name / f"{INCOMING}{secrets.token_hex(4)}"
 
