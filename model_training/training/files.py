@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import fcntl
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
 from model_training.errors import ConflictError, NotFoundError, StorageError, UsageError
 from model_training.training.spec import EpochReport, TrialSpec
+from scoring.files import write_bytes
 
 
 class TrialFolder:
@@ -78,16 +78,9 @@ class TrialFolder:
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Raises: StorageError when the disk is full or the folder cannot be written."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        write_bytes(path, data)
     except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise StorageError(
-            f"cannot write {path}: {error.strerror or error}", hint="free some space or check the permissions"
-        ) from error
+        message = f"cannot write {path}: {error.strerror or error}"
+        raise StorageError(message, hint="free some space, or check the folder and its permissions") from error

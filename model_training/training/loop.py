@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,10 +18,10 @@ from model_training.errors import TrainingError
 from model_training.training import checkpoint, optimise
 from model_training.training.budget import Budget
 from model_training.training.ema import Average
-from model_training.training.examples import load_examples
+from model_training.training.examples import Examples, load_examples
 from model_training.training.files import TrialFolder
 from model_training.training.loader import Batch, Loader
-from model_training.training.loss import detection_loss
+from model_training.training.loss import detection_loss, label_weights
 from model_training.training.settings import hyperparameters
 from model_training.training.spec import EpochReport, TrialSpec
 from model_training.training.validate import Selection, validate
@@ -66,6 +67,7 @@ class Trial:
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimise.freeze(self.model, settings.layers_to_freeze)
         self.average = Average(self.model)
+        self.weights = label_weights(_counts(self.train_set, len(spec.labels))).to(self.device)
         self.optimizer = optimise.make_optimizer(self.model, settings)
         self.loader = Loader(
             self.train_set,
@@ -132,7 +134,7 @@ class Trial:
         images = batch.images.permute(0, 3, 1, 2).float() / 255
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             prediction = self.model(images)
-        loss = detection_loss(prediction, batch.objects)
+        loss = detection_loss(prediction, batch.objects, self.weights)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimise.clip(self.model)
@@ -273,3 +275,8 @@ class Trial:
             "seconds": self.budget.spent,
             "weights": str(self.folder.best.relative_to(self.folder.path)),
         }
+
+
+def _counts(examples: Examples, classes: int) -> Tensor:
+    """Objects of each label."""
+    return torch.from_numpy(np.bincount(np.concatenate(examples.labels), minlength=classes))

@@ -11,21 +11,30 @@ from torch.nn import functional
 from model_training.algorithms.one_stage import Prediction
 from model_training.training.assign import Objects, assign
 
-BOX_GAIN = 7.5
-SCORE_GAIN = 0.5
+BOX_GAIN = 2.5
+SCORE_GAIN = 1.0
+BALANCE = 0.5
 
 
-def detection_loss(prediction: Prediction, objects: Objects) -> Tensor:
-    """One number; finite for a batch with no objects."""
+def label_weights(counts: Tensor) -> Tensor:
+    """How much each label weighs, from how many objects it has: rare ones more, by the root, within bounds; mean 1."""
+    shares = counts.float().clamp(min=1)
+    weights = (shares.mean() / shares).pow(BALANCE).clamp(0.25, 4.0)
+    return weights / weights.mean()
+
+
+def detection_loss(prediction: Prediction, objects: Objects, weights: Tensor) -> Tensor:
+    """One number; finite for a batch with no objects. `weights` (C,) says how much each label weighs."""
     targets = assign(
         prediction.boxes.detach(), prediction.logits.detach().sigmoid(), prediction.points, prediction.strides, objects
     )
-    total = targets.scores.sum().clamp(min=1.0)
-    scores = functional.binary_cross_entropy_with_logits(prediction.logits, targets.scores, reduction="sum")
+    wanted = targets.scores * weights
+    total = wanted.sum().clamp(min=1.0)
+    entropy = functional.binary_cross_entropy_with_logits(prediction.logits, targets.scores, reduction="none")
     taken = targets.weights > 0
     overlap = complete_iou(prediction.boxes[taken], targets.boxes[taken])
-    boxes = ((1 - overlap) * targets.weights[taken]).sum()
-    return (BOX_GAIN * boxes + SCORE_GAIN * scores) / total
+    boxes = ((1 - overlap) * wanted.sum(-1)[taken]).sum()
+    return (BOX_GAIN * boxes + SCORE_GAIN * (entropy * weights).sum()) / total
 
 
 def complete_iou(boxes: Tensor, wanted: Tensor) -> Tensor:

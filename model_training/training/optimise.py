@@ -10,7 +10,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from model_training.training.settings import Hyperparameters
 
-WARM_UP_SHARE = 0.2  # of a run, at most
+WARM_UP_SHARE = 0.05  # of a run, at most
 
 
 def make_optimizer(model: nn.Module, settings: Hyperparameters) -> Optimizer:
@@ -31,7 +31,7 @@ def make_optimizer(model: nn.Module, settings: Hyperparameters) -> Optimizer:
 def learning_rate(settings: Hyperparameters, epochs_done: float, progress: float) -> float:
     """`progress` is the share of the run that is over, of its epochs or of its budget, whichever is further.
 
-    The warm-up lies over the cosine and takes no more than a fifth of the run.
+    The warm-up lies over the cosine and takes no more than a twentieth of the run.
     """
     rate = settings.learning_rate
     if settings.learning_rate_scheduler == "step":

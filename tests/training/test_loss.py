@@ -7,7 +7,7 @@ import torch
 
 from model_training.algorithms import build
 from model_training.training.assign import Objects
-from model_training.training.loss import complete_iou, detection_loss
+from model_training.training.loss import complete_iou, detection_loss, label_weights
 
 
 def _objects(boxes: list[list[float]], labels: list[int]) -> Objects:
@@ -29,7 +29,7 @@ def test_complete_iou_orders_answers() -> None:
 
 def test_a_picture_without_objects_gives_a_finite_loss_and_gradient() -> None:
     model = build("yolov5", classes=2, model_size="nano").train()
-    loss = detection_loss(model(torch.rand(1, 3, 64, 64)), NOTHING)
+    loss = detection_loss(model(torch.rand(1, 3, 64, 64)), NOTHING, torch.ones(2))
     loss.backward()
     assert torch.isfinite(loss)
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
@@ -45,7 +45,7 @@ def test_one_picture_can_be_learned_by_heart() -> None:
     optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
     losses = []
     for _ in range(60):
-        loss = detection_loss(model(image), objects)
+        loss = detection_loss(model(image), objects, torch.ones(2))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -55,3 +55,23 @@ def test_one_picture_can_be_learned_by_heart() -> None:
     for label, box in enumerate(objects.boxes[0]):
         best = prediction.logits[0, :, label].argmax()
         assert (prediction.boxes[0, best] - box).abs().max() < 4
+
+
+def test_rare_labels_weigh_more_and_even_ones_the_same() -> None:
+    assert label_weights(torch.tensor([50, 50, 50])).tolist() == pytest.approx([1, 1, 1])
+    common, rare, absent = label_weights(torch.tensor([1000, 100, 0])).tolist()
+    assert common < rare < absent
+    assert absent / common < 16.01
+
+
+def test_a_label_of_greater_weight_pulls_harder() -> None:
+    torch.manual_seed(0)
+    model = build("yolov5", classes=2, model_size="nano").train()
+    image, objects = torch.rand(1, 3, 64, 64), _objects([[0.0, 0.0, 32.0, 32.0], [32.0, 32.0, 64.0, 64.0]], [0, 1])
+
+    def pull(weights: list[float]) -> float:
+        bias = model.get_parameter("heads.0.score.1.bias")
+        (gradient,) = torch.autograd.grad(detection_loss(model(image), objects, torch.tensor(weights)), bias)
+        return (gradient[1] / gradient[0]).item()
+
+    assert pull([0.5, 1.5]) == pytest.approx(3 * pull([1.0, 1.0]), rel=0.05)
