@@ -20,6 +20,14 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "ws"
 
 
+@pytest.fixture(scope="session")
+def mlflow_tables(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """An empty MLflow database: making its tables takes seconds, so it is made once and copied."""
+    workspace = LocalWorkspace.open(tmp_path_factory.mktemp("tables") / "ws")
+    workspace.tracking.names()
+    return workspace.layout.mlflow.read_bytes()
+
+
 @pytest.fixture
 def published(prepared: Path, tmp_path: Path) -> LocalWorkspace:
     """Endpoint `train_caps`, version 1, and dataset `caps`."""

@@ -13,9 +13,10 @@ from tests.contracts.bundles import decision, tiny_bundle
 
 
 @pytest.fixture(scope="module")
-def seed(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def seed(prepared: Path, mlflow_tables: bytes, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("well")
     shutil.copytree(prepared, folder / "ws")
+    (folder / "ws" / "mlflow.db").write_bytes(mlflow_tables)
     models = LocalWorkspace.open(folder / "ws").models
     models.register(tiny_bundle(folder / "1", model=b"1"), decision(), name="M", run_id="a")
     models.register(tiny_bundle(folder / "2", model=b"2"), decision(), name="M", run_id="b")

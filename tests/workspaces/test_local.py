@@ -14,14 +14,6 @@ from model_training.workspaces.local import LocalWorkspace
 from tests.contracts.workspace_contract import WorkspaceContract, winner
 
 
-@pytest.fixture(scope="module")
-def mlflow_tables(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """An empty MLflow database: making its tables takes seconds, so it is made once and copied."""
-    workspace = LocalWorkspace.open(tmp_path_factory.mktemp("seed") / "ws")
-    workspace.tracking.names()
-    return workspace.layout.mlflow.read_bytes()
-
-
 class TestLocalWorkspace(WorkspaceContract):
     @pytest.fixture
     def workspace(self, tmp_path: Path, mlflow_tables: bytes) -> LocalWorkspace:

@@ -23,10 +23,11 @@ SEEN = frozenset({"ab" * 32, "01" * 32})
 
 
 @pytest.fixture(scope="module")
-def seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three versions of one model, the second the champion; made once, as MLflow's tables take seconds."""
+def seed(tmp_path_factory: pytest.TempPathFactory, mlflow_tables: bytes) -> Path:
+    """Three versions of one model, the second the champion."""
     folder = tmp_path_factory.mktemp("seed")
     workspace = LocalWorkspace.open(folder / "ws")
+    workspace.layout.mlflow.write_bytes(mlflow_tables)
     for number, promote in ((1, True), (2, True), (3, False)):
         run = workspace.runs.create(kind="pipeline", experiment="caps", parameters={"dataset_name": "caps"})
         bundle = tiny_bundle(folder / str(number), model=bytes([number]), mean_average_precision=number / 10)
