@@ -50,7 +50,7 @@ def row_from_json(value: object) -> tuple[Row | None, list[str]]:
 def row_to_json(row: Row) -> dict[str, Any]:
     details = {"format": row.format, "width": _px(row.width), "height": _px(row.height)}
     value: dict[str, Any] = {"image_url": row.image_url}
-    if row.width or row.height or row.format != url_suffix(row.image_url):
+    if row.width or row.height or row.format not in (None, url_suffix(row.image_url)):
         value["image_details"] = {key: text for key, text in details.items() if text}
     if row.kind == "class":
         value["label"] = row.classes[0]
