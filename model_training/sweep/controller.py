@@ -14,8 +14,9 @@ from typing import Any
 
 from model_training.jobs.spec import JobSpec
 from model_training.sweep.bandit import first_stop
+from model_training.sweep.budget import fit_to_budget
 from model_training.sweep.clock import Clock
-from model_training.sweep.processes import Executor, Handle, Processes, end_all
+from model_training.sweep.processes import Executor, Handle, Processes, cores, end_all
 from model_training.sweep.progress import ended_event, epoch_event, started_event, step_event, trial_name
 from model_training.sweep.resolve import hyperparameters
 from model_training.sweep.standing import best_trial, searched
@@ -79,7 +80,6 @@ class _Sweep:
     def __init__(
         self, job: JobSpec, folder: Path, reporter: Reporter, cancelled: Callable[[], bool], executor: Executor
     ) -> None:
-        self.job = job
         self.folder = folder
         self.reporter = reporter
         self.cancelled = cancelled
@@ -88,6 +88,9 @@ class _Sweep:
         self.trials = job.limits.max_trials
         self.concurrent = executor.capacity(min(job.limits.max_concurrent_trials, self.trials))
         self.threads = executor.threads(self.concurrent)
+        self.job, why = fit_to_budget(job, device=executor.device, cores=cores(), concurrent=self.concurrent)
+        if why:
+            reporter(Event("message", why, self.job.overrides))
         self.clock = Clock(
             folder / "sweep.json", timeout_minutes=job.limits.timeout_minutes, budget_minutes=job.budget_minutes
         )

@@ -95,9 +95,20 @@ def leaderboard_rows(leaderboard: Sequence[TrialResult], metric: str, searched: 
     ]
 
 
+def leaderboard_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The rows as aligned columns, the reasons last."""
+    header = list(rows[0])
+    lines = [header, *([_short(row[key]) for key in header] for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    padded = ([cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines)
+    return "\n".join("  ".join(line).rstrip() for line in padded)
+
+
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
 def _short(value: Any) -> str:
+    if value is None:
+        return "-"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

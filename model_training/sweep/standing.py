@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from model_training.jobs.spec import JobSpec
-from model_training.sweep.progress import SHORT, leaderboard_rows
+from model_training.sweep.progress import SHORT, leaderboard_rows, leaderboard_text
 from model_training.workspaces.base import BestTrial, Event, Reporter, TrialResult
 from scoring.errors import TrainingError
 from scoring.files import write_json
@@ -39,7 +39,7 @@ def best_trial(
     value = best.metrics.get(job.primary_metric)
     shown = "undefined" if value is None else f"{value:.3f}"
     name = SHORT.get(job.primary_metric, job.primary_metric)
-    text = f"best of {len(ranked)}: trial {best.number + 1} with {name} {shown}"
+    text = f"{leaderboard_text(rows)}\nbest of {len(ranked)}: trial {best.number + 1} with {name} {shown}"
     reporter(Event("leaderboard", text, {"metric": job.primary_metric, "trials": rows}))
     return BestTrial(best, tuple(ranked), job, job.data.labels, folder)
 
