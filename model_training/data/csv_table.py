@@ -173,6 +173,8 @@ class _Table:
         if draft.width is None and draft.image:
             draft.width, draft.height = header_size(draft.image) or (None, None)
         if not draft.width or not draft.height:
+            if draft.image is None:  # said already
+                return None
             draft.fault("expected columns width and height, as the image's header says none", line)
             return None
         draft.slack = half_pixel(draft.width, draft.height)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 
 from model_training.data.problems import Problem
@@ -29,25 +30,37 @@ class Found:
 
     parts: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    _taken: dict[str, Path] = field(default_factory=dict)  # file name -> its image
+    _names: set[str] = field(default_factory=set)
+    _images: set[str] = field(default_factory=set)
+
+    def name(self, wanted: str, image: str, other: str) -> str | None:
+        """A file name that no other image has: `wanted`, else `other`; None for an image that has one already.
+
+        So a/1.jpg and b/1.jpg never become one.
+        """
+        if image in self._images:
+            return None
+        candidates = chain((wanted, other), (f"{number}/{other}" for number in count(2)))
+        name = next(name for name in candidates if name not in self._names)
+        self._names.add(name)
+        self._images.add(image)
+        return name
 
     def claim(self, draft: Draft, root: Path, part: str | None = None) -> None:
-        """Give the draft a file name that no other image has: a/1.jpg and b/1.jpg never become one."""
+        """Give the draft a file name of its own and its part; an image that comes again is a fault."""
         if draft.image is None:
             return
-        if self._taken.get(draft.file_name, draft.image) != draft.image:
-            draft.file_name = draft.image.relative_to(root).as_posix()
-        if draft.file_name in self._taken:
+        below = draft.image.relative_to(root).as_posix() if draft.image.is_relative_to(root) else draft.file_name
+        name = self.name(draft.file_name, str(draft.image), below)
+        if name is None:
             draft.fault(f"{draft.file_name} is annotated twice; its labels must stand together")
             return
-        self._taken[draft.file_name] = draft.image
+        draft.file_name = name
         if part:
-            self.parts[draft.file_name] = part
+            self.parts[name] = part
 
-    @property
-    def images(self) -> set[Path]:
-        """Every image that a draft has claimed."""
-        return set(self._taken.values())
+    def has(self, image: Path) -> bool:
+        return str(image) in self._images
 
 
 @dataclass

@@ -61,16 +61,14 @@ def _draft(path: Path, name: str, in_parts: bool) -> tuple[Draft, str | None]:
 
 def place(row: Row, part: str) -> str:
     """The image's own name below its class; a label that is no folder's name is refused."""
-    label = row.classes[0] if row.classes else ""
+    require_kinds([row], ("class",), "a folder per class")
+    label = row.classes[0]
     if label in ("", ".", "..") or label.startswith(".") or any(mark in label for mark in "/\\\0"):
         raise DataError(f"expected a label that can be a folder's name, found {label!r}", hint="export as jsonl or csv")
     below = f"{label}/{row.file_name.removeprefix(f'{label}/')}"
     return f"{SHORT[part]}/{below}" if part else below
 
 
-def write_folders(rows: Sequence[Row], _folder: Path, parts: Mapping[str, str]) -> list[str]:
+def write_folders(_rows: Sequence[Row], _folder: Path, _parts: Mapping[str, str]) -> list[str]:
     """Nothing beside the images: their places say it all."""
-    require_kinds(rows, ("class",), "a folder per class")
-    for row in rows:
-        place(row, parts.get(row.file_name, ""))
     return []

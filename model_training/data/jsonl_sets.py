@@ -22,10 +22,17 @@ def read_jsonl(path: Path, found: Found | None = None) -> Iterator[Row | Problem
     Raises: NotFoundError; DataError where there is nothing of the kind.
     """
     found = found if found is not None else Found()
-    seen: dict[str, tuple[str, str]] = {}
     for file, part in jsonl_files(path):
+        folders: dict[Path, Path] = {}
+        before: Row | None = None  # all problems of one row carry the same row
+        after: Row | None = None
         for item in parse_rows(file):
-            yield _imported(item, file, part, found, seen) if isinstance(item, Row) else _located(item, file)
+            if isinstance(item, Row):
+                yield _imported(_addressed(item, file, folders), file, part, found)
+                continue
+            if item.row is not before:
+                before, after = item.row, _addressed(item.row, file, folders) if item.row else None
+            yield replace(item, row=after)
 
 
 def jsonl_files(path: Path) -> list[tuple[Path, str | None]]:
@@ -41,25 +48,24 @@ def jsonl_files(path: Path) -> list[tuple[Path, str | None]]:
     return [(file, part_in_name(file.stem) if len(files) > 1 else None) for file in files]
 
 
-def _imported(row: Row, file: Path, part: str | None, found: Found, seen: dict[str, tuple[str, str]]) -> Row | Problem:
-    local = datastore_path(row.image_url) is None
-    url = str(resolve_image(row, file)) if local else row.image_url
-    name = str(PurePosixPath(*(piece for piece in PurePosixPath(row.file_name).parts if piece not in ("..", "/"))))
-    if name in seen and seen[name][0] != url:
-        name = f"{file.parent.name}/{name}"
-    if seen.setdefault(name, (url, str(file))) != (url, str(file)):
-        return Problem(str(file), 0, f"{row.image_url} stands in {seen[name][1]} too")
+def _imported(row: Row, file: Path, part: str | None, found: Found) -> Row | Problem:
+    pieces = [piece for piece in PurePosixPath(row.file_name).parts if piece not in ("..", "/")]
+    wanted = "/".join(pieces)
+    name = found.name(wanted, row.image_url, f"{file.parent.name}/{wanted}")
+    if name is None:
+        return Problem(str(file), 0, f"{row.image_url} has a row already; its labels must stand in one row")
     if part:
         found.parts[name] = part
-    return replace(row, image_url=url, file_name=name)
+    return replace(row, file_name=name)
 
 
-def _located(problem: Problem, file: Path) -> Problem:
-    """The row of a repairable problem with the address of its image."""
-    row = problem.row
-    if row is None or datastore_path(row.image_url) is not None:
-        return problem
-    return replace(problem, row=replace(row, image_url=str(resolve_image(row, file))))
+def _addressed(row: Row, file: Path, folders: dict[Path, Path]) -> Row:
+    """The row with the absolute path of its image, one spelling an image; `folders` remembers those looked up."""
+    if datastore_path(row.image_url) is not None:
+        return row
+    image = resolve_image(row, file)
+    folder = folders.get(image.parent) or folders.setdefault(image.parent, image.parent.resolve())
+    return replace(row, image_url=str(folder / image.name))
 
 
 def place(row: Row, _part: str) -> str:

@@ -146,8 +146,7 @@ def _pixels(text: str | None) -> float | None:
 def _note_leftovers(found: Found, listed: dict[str, str], images: ImageFolder) -> None:
     if listed:
         found.notes.append(f"{len(listed)} names in ImageSets have no annotation, such as {next(iter(listed))!r}")
-    claimed = found.images
-    bare = [name for name in images.names if images.root / name not in claimed]
+    bare = [name for name in images.names if not found.has(images.root / name)]
     if bare:
         found.notes.append(f"{len(bare)} images have no annotation and are left out, such as {bare[0]!r}")
 
