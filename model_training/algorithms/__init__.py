@@ -17,7 +17,7 @@ _ONE_STAGE: Mapping[str, Any] = {
     "number_of_epochs": 100,
     "image_size": 640,
     "model_size": "small",
-    "learning_rate": 0.002,
+    "learning_rate": 0.003,
     "optimizer": "adamw",
     "momentum": 0.9,
     "nesterov": True,

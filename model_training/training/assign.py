@@ -45,7 +45,7 @@ def assign(
     score_power: float = 0.5,
     overlap_power: float = 6.0,
 ) -> Targets:
-    """Each object takes its `candidates` points of the best score^a * IoU^b; of two objects the greater IoU wins a point.
+    """Each object takes its `candidates` points of best score^a * IoU^b; of two objects the greater IoU wins a point.
 
     `boxes` (N, A, 4) and `scores` (N, A, C) are the model's present answers.
     """
@@ -62,22 +62,22 @@ def assign(
 
 def pairwise_iou(first: Tensor, second: Tensor) -> Tensor:
     """(N, M, 4) against (N, A, 4) gives (N, M, A)."""
-    low = torch.maximum(first[:, :, None, :2], second[:, None, :, :2])
-    high = torch.minimum(first[:, :, None, 2:], second[:, None, :, 2:])
-    shared = (high - low).clamp_(min=0).prod(-1)
-    areas = (first[..., 2:] - first[..., :2]).prod(-1)[:, :, None] + (second[..., 2:] - second[..., :2]).prod(-1)[
-        :, None
-    ]
-    return shared / (areas - shared).clamp_(min=1e-7)
+    left, top, right, bottom = first[..., None].unbind(2)
+    left2, top2, right2, bottom2 = second[:, None].unbind(3)
+    width = (torch.minimum(right, right2) - torch.maximum(left, left2)).clamp_(min=0)
+    height = (torch.minimum(bottom, bottom2) - torch.maximum(top, top2)).clamp_(min=0)
+    shared = width.mul_(height)
+    areas = (right - left) * (bottom - top) + (right2 - left2) * (bottom2 - top2)
+    return shared / areas.sub_(shared).clamp_(min=1e-7)
 
 
 def _inside(boxes: Tensor, points: Tensor, strides: Tensor) -> Tensor:
     """Points within each box (N, M, A); a box that holds none takes the point nearest to its centre."""
-    low = points - boxes[..., None, :2]
-    high = boxes[..., None, 2:] - points
-    inside = torch.minimum(low, high).amin(-1) > 0
-    centres = (boxes[..., :2] + boxes[..., 2:]) / 2
-    nearest = ((points - centres[..., None, :]).square().sum(-1) + strides).argmin(-1, keepdim=True)
+    left, top, right, bottom = boxes[..., None].unbind(2)
+    x, y = points.unbind(1)
+    inside = (x > left) & (x < right) & (y > top) & (y < bottom)
+    centre_x, centre_y = (left + right) / 2, (top + bottom) / 2
+    nearest = ((x - centre_x).square_() + (y - centre_y).square_() + strides).argmin(-1, keepdim=True)
     rescued = torch.zeros_like(inside).scatter_(-1, nearest, True)
     return torch.where(inside.any(-1, keepdim=True), inside, rescued)
 

@@ -131,7 +131,9 @@ def _fill(folder: Path, paths: Sequence[Path], size: int) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     try:
-        pixels = np.lib.format.open_memmap(partial / "pixels.npy", "w+", np.uint8, (len(paths), size, size, 3))
+        pixels = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
+            partial / "pixels.npy", "w+", np.uint8, (len(paths), size, size, 3)
+        )
         _reserve(partial / "pixels.npy")
         sizes, problems = [], []
         for number, path in enumerate(paths):

@@ -3,8 +3,9 @@
 A trial is the process `python -m model_training.training.trial FOLDER`. In FOLDER:
   trial.json              TrialSpec, written by the controller before the start
   metrics.jsonl           one EpochReport a line, appended and flushed after each epoch (evaluated or not)
-  progress.json           {"epoch","epochs","step","steps","loss","images_per_second","seconds_left"}, replaced a few times a minute
-  checkpoints/last.*      weights, optimizer, EMA, RNG and loader position (safetensors + json); what a resume starts from
+  progress.json           {"epoch","epochs","step","steps","loss","images_per_second","seconds_left"}, replaced every
+                          few seconds
+  checkpoints/last.*      weights, optimizer, EMA, RNG, loader position (safetensors + json); what a resume starts from
   checkpoints/best.*      EMA weights of the best epoch, with metadata that `load_detector` needs
   stop                    written by the controller: finish at the next epoch's end; its text is the reason
   result.json             the end: status, best_epoch, epochs, metrics, cpu_seconds, seconds, weights, reason
