@@ -102,6 +102,7 @@ def run_job_file(args: argparse.Namespace, out: Output) -> dict[str, Any]:
     from model_training.cli.progress import console
     from model_training.jobs.load import load_job
     from model_training.jobs.run import Asked, open_run, prepare, run_job
+    from model_training.sweep.controller import fitted
     from model_training.workspaces.local import LocalWorkspace
 
     job = _with_run_level(load_job(args.file, defaults=args.defaults), args)
@@ -110,7 +111,10 @@ def run_job_file(args: argparse.Namespace, out: Output) -> dict[str, Any]:
     data = prepare(workspace, asked)
     _say_plan(job, data, out)
     if args.dry_run:
-        settings = _say_settings(job, out)
+        fitting, why = fitted(job)
+        if why:
+            out.say(why)
+        settings = _say_settings(replace(fitting, warnings=()), out)
         out.say("nothing was started")
         return {"dry_run": True, "images": _counts(data), **settings}
     run = open_run(workspace, asked, data)

@@ -27,14 +27,14 @@ def stop_reason(policy: EarlyTermination, curves: Curves, trial: int, interval: 
     best, leader = max((max(curve[:interval]), -number) for number, curve in curves.items() if curve)
     if policy.slack_factor is not None:
         bound = best / (1 + policy.slack_factor)
-        rule = f"{best:.3f} / (1 + {policy.slack_factor:g})"
+        rule = f"{best:.3g} / (1 + {policy.slack_factor:g})"
     else:
         slack = policy.slack_amount or 0.0
         bound = best - slack
-        rule = f"{best:.3f} - {slack:g}"
+        rule = f"{best:.3g} - {slack:g}"
     if own >= bound:
         return None
-    return f"bandit: {own:.3f} after report {interval} is below {bound:.3f} = {rule}, the best of trial {-leader + 1}"
+    return f"bandit: {own:.3g} after report {interval} is below {bound:.3g} = {rule}, the best of trial {-leader + 1}"
 
 
 def first_stop(policy: EarlyTermination, curves: Curves, trial: int, checked: int) -> str | None:

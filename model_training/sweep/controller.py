@@ -60,6 +60,16 @@ def run_sweep(
         raise ConflictError(f"another process runs the sweep in {folder}", hint="wait for it, or cancel it") from None
 
 
+def fitted(job: JobSpec, executor: Executor | None = None) -> tuple[JobSpec, str]:
+    """The job with the sizes that its budget allows where it would run, and why in a line."""
+    where = executor or _executor(job)
+    return fit_to_budget(job, device=where.device, cores=cores(), concurrent=_concurrent(job, where))
+
+
+def _concurrent(job: JobSpec, executor: Executor) -> int:
+    return executor.capacity(min(job.limits.max_concurrent_trials, job.limits.max_trials))
+
+
 def _executor(job: JobSpec) -> Executor:
     return Processes(str(job.overrides.get("device", "")), threads=job.overrides.get("threads"))
 
@@ -86,9 +96,9 @@ class _Sweep:
         self.executor = executor
         self.metric = job.primary_metric
         self.trials = job.limits.max_trials
-        self.concurrent = executor.capacity(min(job.limits.max_concurrent_trials, self.trials))
+        self.concurrent = _concurrent(job, executor)
         self.threads = executor.threads(self.concurrent)
-        self.job, why = fit_to_budget(job, device=executor.device, cores=cores(), concurrent=self.concurrent)
+        self.job, why = fitted(job, executor)
         if why:
             reporter(Event("message", why, self.job.overrides))
         self.clock = Clock(

@@ -86,7 +86,7 @@ def leaderboard_rows(leaderboard: Sequence[TrialResult], metric: str, searched: 
             "trial": result.number + 1,
             SHORT.get(metric, metric): result.metrics.get(metric),
             "status": result.status,
-            **{key: result.hyperparameters.get(key) for key in searched},
+            **{key: {"model_name": result.algorithm, **result.hyperparameters}.get(key) for key in searched},
             "epochs": result.epochs,
             "cpu_seconds": round(result.cpu_seconds, 1),
             "reason": result.reason,

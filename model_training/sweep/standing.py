@@ -46,7 +46,12 @@ def best_trial(
 
 def searched(job: JobSpec) -> list[str]:
     """The hyperparameters in which trials differ."""
-    return sorted({name for space in job.search_spaces for name, range_ in space.items() if range_.kind != "fixed"})
+    several: set[str] = set()
+    for space in job.search_spaces:
+        several |= {name for name, range_ in space.items() if range_.kind != "fixed" and len(range_.values) != 1}
+    if len({name for space in job.search_spaces for name in space["model_name"].values}) > 1:
+        several.add("model_name")
+    return sorted(several - set(job.overrides))
 
 
 def _nothing(ranked: list[TrialResult], job: JobSpec, end_reason: str) -> TrainingError:

@@ -72,7 +72,7 @@ def test_a_bad_trial_is_stopped_by_the_bandit_and_the_reason_is_kept(make_job, f
     )
     stopped = best.leaderboard[1]
     assert (stopped.number, stopped.status) == (1, "stopped") and stopped.epochs < 60
-    assert stopped.reason.startswith("bandit: 0.100 after report 2 is below 0.417 = 0.500 / (1 + 0.2)")
+    assert stopped.reason.startswith("bandit: 0.1 after report 2 is below 0.417 = 0.5 / (1 + 0.2)")
     assert any("stops: bandit" in event.text for event in events)
 
 
