@@ -16,6 +16,8 @@ from model_training.data.sample_sprites import DISTRACTORS, LABELS, Floats, Rand
 
 SUPERSAMPLING = 2  # sprites are drawn this much larger than they are shown
 MIN_VISIBLE = 0.55  # of a bottle, and of its cap: what is hidden further is not drawn at all
+SIZES = ((0.03, 0.10), (0.10, 0.18), (0.18, 0.30), (0.30, 0.40))
+SIZES_UP_TO = (0.04, 0.18, 0.82)  # shares of the bottles, added up
 NO_BOTTLE = 0.08  # share of pictures without any bottle
 
 
@@ -40,10 +42,10 @@ def draw_scene(rng: Random, width: int, height: int) -> tuple[NDArray[np.uint8],
     """A picture (RGB) and the bottles in it."""
     scene = _Scene(pick(rng, BACKGROUNDS)(rng, width, height), np.zeros((height, width), np.int32))
     layout = rng.random()
-    count = 0 if layout < NO_BOTTLE else int(rng.integers(1, 8))
-    for _ in range(int(rng.integers(1, 6)) if count else int(rng.integers(3, 9))):
+    count = 0 if layout < NO_BOTTLE else int(rng.integers(2, 9))
+    for _ in range(int(rng.integers(1, 5)) if count else int(rng.integers(3, 9))):
         _scatter(rng, scene, None)
-    if layout > 0.7:
+    if layout > 0.75:
         _line_up(rng, scene, count)
     else:
         for _ in range(count):
@@ -55,7 +57,7 @@ def draw_scene(rng: Random, width: int, height: int) -> tuple[NDArray[np.uint8],
 
 def object_share(rng: Random) -> float:
     """Height as a share of the picture's longer side: 3 % to 40 %, mostly 10 % to 30 %."""
-    low, high = ((0.03, 0.10), (0.10, 0.30), (0.30, 0.40))[int(np.searchsorted([0.05, 0.85], rng.random()))]
+    low, high = SIZES[int(np.searchsorted(SIZES_UP_TO, rng.random()))]
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
@@ -68,8 +70,8 @@ def _scatter(rng: Random, scene: _Scene, label: str | None) -> None:
     else:
         sprite = bottle(rng, max(int(size * SUPERSAMPLING), 24), label)
     kind = rng.random()
-    angle = rng.normal(0, 5) if kind < 0.65 else rng.uniform(-35, 35) if kind < 0.88 else rng.uniform(-180, 180)
-    for _ in range(8):
+    angle = rng.normal(0, 5) if kind < 0.7 else rng.uniform(-30, 30) if kind < 0.93 else rng.uniform(-180, 180)
+    for _ in range(12):
         centre = rng.uniform(0, width), rng.uniform(0, height)
         if _place(scene, sprite, label, centre, angle):
             return
@@ -78,7 +80,7 @@ def _scatter(rng: Random, scene: _Scene, label: str | None) -> None:
 def _line_up(rng: Random, scene: _Scene, count: int) -> None:
     """A row of like-sized bottles, close together or overlapping, as on a shelf or a belt."""
     height, width = scene.owner.shape
-    size = float(np.clip(object_share(rng), 0.09, 0.33)) * max(width, height)
+    size = float(np.clip(object_share(rng), 0.1, 0.33)) * max(width, height)
     floor = rng.uniform(size, height) if size < height else height
     x = rng.uniform(0.1, 0.5) * size + rng.uniform(0, 0.5) * width
     for _ in range(count + 3):

@@ -96,9 +96,9 @@ def bottle(rng: Random, height: int, label: str) -> Sprite:
     """A standing bottle, its cap (or bare mouth) at the top; small ones are stout so that the cap stays visible."""
     stout = 1.0 if height < 60 else rng.uniform(0.0, 1.0)
     radius = rng.uniform(0.13, 0.17) + 0.05 * stout
-    neck = radius * (rng.uniform(0.34, 0.46) + 0.14 * stout)
-    cap_end = rng.uniform(0.11, 0.14) + 0.05 * stout
-    neck_end = cap_end + rng.uniform(0.03, 0.14)
+    neck = radius * (rng.uniform(0.4, 0.5) + 0.12 * stout)
+    cap_end = rng.uniform(0.14, 0.18) + 0.04 * stout
+    neck_end = cap_end + rng.uniform(0.03, 0.12)
     shoulder = neck_end + rng.uniform(0.08, 0.2)
     top = neck * rng.uniform(1.1, 1.35) if label != "no_cap" else neck * 0.92
     waist = radius * (1 if rng.random() < 0.6 else rng.uniform(0.8, 0.95))
