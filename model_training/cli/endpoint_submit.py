@@ -108,12 +108,13 @@ def choose_endpoint(endpoints: LocalEndpoints, name: str | None) -> str:
 
 def _ended(workspace: LocalWorkspace, run: Run, out: Output) -> dict[str, Any]:
     """What people read last, and the JSON line."""
-    result = run.result
-    paths = {"run": str(run.folder)}
+    result = dict(run.result)
+    paths = {"run": str(run.folder), "report": str(run.folder / result.pop("report"))}
     if result.get("model"):
         model = workspace.models.get(f"{result['model']}:{result['version']}")
         paths["model"] = str(model.path)
         out.say(f"\n{model.reference}{' (champion)' if model.champion else ''}: {metrics_text(result['metrics'])}")
+        out.say(f"plots: {paths['report']}")
         out.say(f"next: cva model show {model.reference}   |   cva score PHOTO --model {model.name}")
     else:
         out.say(f"\nnot registered: {result['decision']['reason']}")

@@ -60,7 +60,7 @@ def show_model(args: argparse.Namespace, out: Output) -> dict[str, Any]:
     model = models.get(args.model)
     lineage = models.lineage(model)
     seen = len(models.trained_on(model))
-    _say_card(model, lineage, seen, out)
+    say_card(model, lineage, seen, out)
     if args.files:
         out.table(["file", "bytes", "sha256"], [[f["path"], f["bytes"], f["sha256"]] for f in model.manifest["files"]])
     facts = {key: value for key, value in lineage.items() if key != "trained_on"}
@@ -123,7 +123,7 @@ def _number(text: str | None) -> float | None:
     return float(text) if text else None
 
 
-def _say_card(model: Model, lineage: dict[str, Any], seen: int, out: Output) -> None:
+def say_card(model: Model, lineage: dict[str, Any], seen: int, out: Output) -> None:
     from model_training.cli.endpoint_submit import metrics_text
 
     manifest, tags = model.manifest, model.tags

@@ -108,7 +108,8 @@ def test_a_submission_trains_registers_and_says_so(
         bundle, allowed = tiny_bundle(tmp_path / "bundle"), decision()
         model = workspace.models.register(bundle, allowed, name=asked["model_name"], run_id=asked["run_id"])
         dataset = workspace.datasets.get(asked["dataset_name"])
-        return Registered(model, allowed, bundle, winner(tmp_path), dataset, workspace.datasets.split(dataset))
+        report = workspace.runs.get(asked["run_id"]).folder / "report" / "index.html"
+        return Registered(model, allowed, bundle, winner(tmp_path), dataset, workspace.datasets.split(dataset), report)
 
     monkeypatch.setattr(pipeline, "train_and_register", step)
     publish(job)

@@ -48,6 +48,9 @@ def tiny_bundle(
     return Bundle(folder, write_manifest(folder, manifest))
 
 
-def decision(*, register: bool = True, promote: bool = True, code: str = "first") -> GateDecision:
+def decision(
+    *, register: bool = True, promote: bool = True, code: str = "first", champion: int | None = None
+) -> GateDecision:
+    """`champion` is the version that it was held against."""
     reason = "the first version of this model" if code == "first" else f"decided: {code}"
-    return GateDecision(register, promote, reason, code, METRICS, None)
+    return GateDecision(register, promote, reason, code, METRICS, None, champion)

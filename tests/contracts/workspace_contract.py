@@ -252,6 +252,19 @@ class WorkspaceContract:
         assert champion is not None and champion.version == 2
         assert {model.version: model.champion for model in workspace.models.list("M")} == {1: False, 2: True}
 
+    def test_the_champion_stays_when_it_moved_while_another_was_measured(
+        self, workspace: Workspace, tmp_path: Path
+    ) -> None:
+        """Two runs at once find no champion; the second to register was not held against the first."""
+        for number in (1, 2):
+            bundle = tiny_bundle(tmp_path / str(number), model=bytes([number]))
+            model = workspace.models.register(bundle, decision(), name="M", run_id=str(number))
+        assert not model.champion
+        assert "meanwhile" in model.tags["gate_reason"]
+        held = decision(code="better", champion=1)
+        better = workspace.models.register(tiny_bundle(tmp_path / "3", model=b"3"), held, name="M", run_id="3")
+        assert better.champion
+
     def test_a_version_has_its_numbers_its_data_and_its_reason(self, workspace: Workspace, tmp_path: Path) -> None:
         model = workspace.models.register(tiny_bundle(tmp_path / "1"), decision(), name="M", run_id="a")
         assert float(model.tags["Mean Average Precision"]) == 0.75

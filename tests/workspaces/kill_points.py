@@ -67,7 +67,8 @@ def forked(work: Callable[[], None], errors: Path) -> int:
 
 
 def register(root: Path, bundle: Bundle, run_id: str) -> None:
-    LocalWorkspace.open(root).models.register(bundle, decision(), name="M", run_id=run_id, trained_on=frozenset())
+    decided = decision(champion=None if run_id == "first" else 1)
+    LocalWorkspace.open(root).models.register(bundle, decided, name="M", run_id=run_id, trained_on=frozenset())
 
 
 def check(root: Path, bundle: Bundle, *, go_on: bool) -> None:
@@ -77,7 +78,9 @@ def check(root: Path, bundle: Bundle, *, go_on: bool) -> None:
     before = agreed(workspace)
     assert before in ([], [1], [1, 2]), before
     if go_on:
-        made = workspace.models.register(bundle, decision(), name="M", run_id="again", trained_on=frozenset())
+        champion = workspace.models.champion("M")
+        decided = decision(champion=champion.version if champion else None)
+        made = workspace.models.register(bundle, decided, name="M", run_id="again", trained_on=frozenset())
         assert made.champion
         assert agreed(workspace) == [*before, len(before) + 1]
 

@@ -19,7 +19,7 @@ def seed(prepared: Path, mlflow_tables: bytes, tmp_path_factory: pytest.TempPath
     (folder / "ws" / "mlflow.db").write_bytes(mlflow_tables)
     models = LocalWorkspace.open(folder / "ws").models
     models.register(tiny_bundle(folder / "1", model=b"1"), decision(), name="M", run_id="a")
-    models.register(tiny_bundle(folder / "2", model=b"2"), decision(), name="M", run_id="b")
+    models.register(tiny_bundle(folder / "2", model=b"2"), decision(champion=1), name="M", run_id="b")
     return folder / "ws"
 
 

@@ -49,7 +49,8 @@ def trains(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, An
         dataset = workspace.datasets.get(asked["dataset_name"])
         kept_out = decision(register=False, code="not_better")
         bundle = tiny_bundle(tmp_path / f"bundle-{len(calls)}")
-        return Registered(None, kept_out, bundle, winner(tmp_path), dataset, workspace.datasets.split(dataset))
+        report = workspace.runs.get(asked["run_id"]).folder / "report" / "index.html"
+        return Registered(None, kept_out, bundle, winner(tmp_path), dataset, workspace.datasets.split(dataset), report)
 
     monkeypatch.setattr(pipeline, "train_and_register", step)
     return calls

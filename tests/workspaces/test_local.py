@@ -33,7 +33,7 @@ class TestLocalWorkspace(WorkspaceContract):
         return answer
 
     def test_mlflow_shows_a_sortable_leaderboard(
-        self, workspace: LocalWorkspace, sweep: Callable[[BestTrial], None]
+        self, workspace: LocalWorkspace, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         from mlflow import MlflowClient
 
@@ -58,4 +58,8 @@ class TestLocalWorkspace(WorkspaceContract):
         assert trial.data.metrics["mean_average_precision"] == 0.75
         history = client.get_metric_history(trial.info.run_id, "epoch_mean_average_precision")
         assert [(point.step, point.value) for point in history] == [(1, 0.25), (2, 0.5), (3, 0.75)]
-        assert (trial.info.status, parent.data.params["best_trial"]) == ("FINISHED", "0")
+        assert (trial.info.status, parent.data.params["best_trial"]) == ("FINISHED", "1")
+        monkeypatch.chdir(workspace.path)  # where `cva workspace info` says to start `mlflow ui`
+        files = [found.path for found in client.list_artifacts(parent.info.run_id)]
+        assert files == ["job.yml", "leaderboard.json"]
+        assert [found.path for found in client.list_artifacts(trial.info.run_id)] == ["metrics.jsonl"]

@@ -28,12 +28,11 @@ def seed(tmp_path_factory: pytest.TempPathFactory, mlflow_tables: bytes) -> Path
     folder = tmp_path_factory.mktemp("seed")
     workspace = LocalWorkspace.open(folder / "ws")
     workspace.layout.mlflow.write_bytes(mlflow_tables)
-    for number, promote in ((1, True), (2, True), (3, False)):
+    for number, promote, champion in ((1, True, None), (2, True, 1), (3, False, 2)):
         run = workspace.runs.create(kind="pipeline", experiment="caps", parameters={"dataset_name": "caps"})
         bundle = tiny_bundle(folder / str(number), model=bytes([number]), mean_average_precision=number / 10)
-        workspace.models.register(
-            bundle, decision(promote=promote, code="better"), name="M", run_id=run.id, trained_on=SEEN
-        )
+        decided = decision(promote=promote, code="better", champion=champion)
+        workspace.models.register(bundle, decided, name="M", run_id=run.id, trained_on=SEEN)
     return folder / "ws"
 
 

@@ -16,6 +16,7 @@ from model_training.workspaces.base import BestTrial, Event, Reporter, Run, Tria
 from model_training.workspaces.local.clusters import Cluster, check_cluster, clusters
 from model_training.workspaces.local.layout import Layout
 from model_training.workspaces.local.mlflow_store import Tracking
+from model_training.workspaces.local.run_files import plain
 from model_training.workspaces.local.runs import LocalRuns
 
 
@@ -63,9 +64,13 @@ class LocalAutoML:
                         "reason": trial.reason,
                         "best": str(trial.number == best.best.number),
                     },
+                    history=_text(trial.folder / "metrics.jsonl"),
                 )
             winner = best.best
-            self._tracking.log(parent, {"best_trial": str(winner.number)}, {f"best_{k}": v for k, v in _own(winner)})
+            numbers = {f"best_{name}": value for name, value in _own(winner)}
+            self._tracking.log(parent, {"best_trial": str(winner.number + 1)}, numbers)
+            self._tracking.put_file(parent, "leaderboard.json", json.dumps(plain(best.leaderboard), indent=1))
+            self._tracking.put_file(parent, "job.yml", best.job.source)
 
     def end_run(self, run: Run) -> None:
         """Tell MLflow how a run ended, if this process has told it about a run at all (its import costs seconds)."""
@@ -100,10 +105,12 @@ def _numbers(values: dict[str, Any]) -> list[tuple[str, float]]:
 
 def _reports(path: Path) -> Iterator[dict[str, Any]]:
     """The lines of a trial's metrics.jsonl; a last line that a kill cut off is left out."""
-    if not path.is_file():
-        return
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in _text(path).splitlines():
         try:
             yield json.loads(line)
         except ValueError:
             return
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""

@@ -77,7 +77,7 @@ def _runs(layout: Layout, keep: int) -> Iterator[tuple[Path, str]]:
         if run.id not in registered:
             yield run.folder, f"a run that ended {run.status.lower()}; the newest {keep} stay"
         else:
-            folders = sorted(path for path in run.folder.iterdir() if path.is_dir())
+            folders = sorted(path for path in run.folder.iterdir() if path.is_dir() and path.name != "report")
             yield from ((path, "the working folder of a run whose model is registered") for path in folders)
 
 

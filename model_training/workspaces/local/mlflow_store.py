@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from model_training.workspaces.local.files import write_text
 from scoring.errors import StorageError
 
 RUN_TAG = "cva.run_id"
@@ -90,6 +91,12 @@ class Tracking:
             at = run.info.start_time
             self._log(mlflow_id, params, [Metric(name, value, at, 0) for name, value in sorted(metrics.items())])
 
+    def put_file(self, mlflow_id: str, name: str, text: str) -> None:
+        """An artifact of a run, beside the database."""
+        with _translated(self.database):
+            location = str(self._client.get_run(mlflow_id).info.artifact_uri)
+        write_text(self.database.parent / location / name, text)
+
     def end_run(self, mlflow_id: str, status: str) -> None:
         with _translated(self.database):
             self._client.set_terminated(mlflow_id, STATUSES[status])
@@ -103,6 +110,7 @@ class Tracking:
         params: Mapping[str, Any],
         metrics: Sequence[tuple[str, float, int]],
         tags: Mapping[str, str],
+        history: str = "",
     ) -> None:
         """A child run for one trial; `metrics` is (name, value, epoch). A trial that is recorded already is left."""
         from mlflow.entities import Metric
@@ -116,10 +124,11 @@ class Tracking:
                 self._client.delete_run(unfinished)
             own = {"mlflow.parentRunId": parent, TRIAL_TAG: f"{run_id}/{number}", **tags}
             client, exp = self._client, self._experiment(experiment)
-            child = client.create_run(exp, tags={**own, "mlflow.runName": f"trial {number}"})
+            child = client.create_run(exp, tags={**own, "mlflow.runName": f"trial {number + 1}"})  # as people count
             at = child.info.start_time
             values = [Metric(name, value, at + step, step) for name, value, step in metrics]
             self._log(child.info.run_id, params, values)
+            self.put_file(child.info.run_id, "metrics.jsonl", history)
             client.set_terminated(child.info.run_id, "FAILED" if tags.get("status") == "failed" else "FINISHED")
 
     def highest_version(self, name: str) -> int:
@@ -198,7 +207,10 @@ class Tracking:
         return str(found.experiment_id)
 
     def _relative_default(self) -> None:
-        self._sql("UPDATE experiments SET artifact_location = ? WHERE experiment_id = 0", ("artifacts/Default",))
+        self._sql(
+            "UPDATE experiments SET artifact_location = ?1 WHERE experiment_id = 0 AND artifact_location <> ?1",
+            ("artifacts/Default",),
+        )
 
     def _sql(self, statement: str, values: tuple[Any, ...]) -> Sequence[Any]:
         with closing(sqlite3.connect(self.database, timeout=60)) as connection, connection:

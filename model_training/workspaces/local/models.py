@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ class LocalModels:
             self.registration.recover()
             version = self._registered_by(name, run_id, manifest)
             if version is None:
+                decision = _still_true(decision, self._registry().champion(name))
                 version = self.registration.next_version(name)
                 seen = self._seen(manifest) if trained_on is None else trained_on
                 self.registration.add(
@@ -177,6 +179,14 @@ class LocalModels:
         except NotFoundError:
             return TrackedRun(run_id, name, {}, metrics)
         return TrackedRun(run_id, run.experiment, dict(run.parameters), metrics)
+
+
+def _still_true(decision: GateDecision, champion: int | None) -> GateDecision:
+    """Another run may have moved the champion while this one was measured against the former: then that one stays."""
+    if not decision.promote or decision.champion_version == champion:
+        return decision
+    reason = f"{decision.reason}; but version {champion} has become champion meanwhile, so it stays"
+    return replace(decision, promote=False, reason=reason)
 
 
 def _verified(folder: Path) -> Json:

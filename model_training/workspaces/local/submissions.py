@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model_training.workspaces.base import Dataset, Event, Json, PublishedPipeline, Reporter, Run, silent
@@ -111,8 +112,9 @@ def execute(workspace: LocalWorkspace, run_id: str, reporter: Reporter = silent,
     """Do the work of a run in this process. Raises what the pipeline raises, after it is in the run's record."""
     with workspace.runs.own(run_id, lock), _recorded(workspace, run_id):
         workspace.runs.update(run_id, status="Running")
+        folder = workspace.runs.get(run_id).folder
         made = _train(workspace, workspace.runs.get(run_id), _tee(workspace, run_id, reporter))
-        workspace.runs.update(run_id, status="Completed", result=_result(made))
+        workspace.runs.update(run_id, status="Completed", result=_result(made, folder))
     return workspace.runs.get(run_id)
 
 
@@ -174,9 +176,10 @@ def _tee(workspace: LocalWorkspace, run_id: str, reporter: Reporter) -> Reporter
     return tell
 
 
-def _result(made: Registered) -> Json:
+def _result(made: Registered, folder: Path) -> Json:
     decision = {"code": made.decision.code, "reason": made.decision.reason, "promote": made.decision.promote}
     result: dict[str, Any] = {"model": None, "version": None, "metrics": made.bundle.manifest.get("metrics", {})}
     if made.model is not None:
         result |= {"model": made.model.name, "version": made.model.version, "champion": made.model.champion}
-    return result | {"decision": decision, "dataset": made.dataset.reference}
+    report = made.report.relative_to(folder).as_posix()  # the workspace may be moved
+    return result | {"decision": decision, "dataset": made.dataset.reference, "report": report}
