@@ -71,8 +71,11 @@ def _hold_against(
     return _compare(candidate, metrics, champion, margin)
 
 
-_BY_HAND = "it stays the champion until another version is promoted by hand"
-_LEAK = "a comparison would favour it: hold out images that no champion has seen, or promote by hand"
+_BY_HAND = "it stays the champion; `cva model promote NAME:VERSION` decides by hand"
+_LEAK = (
+    "so a comparison would favour it: test on images that it has not seen, or decide by hand with "
+    "`cva model promote NAME:VERSION`"
+)
 
 
 def _compare(candidate: Mapping[str, Any], metrics: Mapping[str, Any], champion: Model, margin: float) -> Verdict:

@@ -166,7 +166,7 @@ def _measure(
     threshold: Threshold = chosen.per_label if fixed is None else float(fixed)
     manifest["postprocess"]["score_threshold"] = threshold
     rule = RULE if fixed is None else "box_score_threshold of the job"
-    manifest["threshold"] = {"chosen_by": rule, "overall": chosen.overall}
+    manifest["threshold"] = {"chosen_by": rule, "overall": chosen.overall, "f1_given_up": chosen.tolerance}
     metrics = evaluate(truth, found, detector.labels, score_threshold=threshold)
     manifest["validation"] = {name: metrics[name] for name in NAMED_IN_VALIDATION}
     if test is not None:

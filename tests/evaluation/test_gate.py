@@ -86,7 +86,7 @@ def test_a_champion_that_cannot_be_loaded_stays_and_is_named(good: Bundle, part:
     manifest = write_manifest(broken, {k: v for k, v in good.manifest.items() if k != "files"})
     decision = gate(good, champion(Bundle(broken, manifest)), part)
     assert (decision.register, decision.promote, decision.code) == (True, False, "unscorable")
-    assert "promoted by hand" in decision.reason
+    assert "cva model promote" in decision.reason
     missing = gate(good, champion(Bundle(tmp_path / "gone", manifest)), part)
     assert missing.code == "unscorable"
 
