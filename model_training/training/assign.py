@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-
 LOWEST = 0.01  # IoU that a candidate is taken to have, so that an object nothing overlaps yet is learned too
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,34 +21,15 @@ from model_training.training.examples import Examples, load_examples
 from model_training.training.files import TrialFolder
 from model_training.training.loader import Batch, Loader
 from model_training.training.loss import detection_loss, label_weights
+from model_training.training.progress import Plan, Position, Progress
 from model_training.training.settings import hyperparameters
 from model_training.training.spec import EpochReport, TrialSpec
 from model_training.training.validate import Selection, validate
 
 MOSAIC = 0.7  # probability of four pictures in one
-VALIDATION_SHARE = 0.6  # of a training image's cost, until a validation was measured
 MOSAIC_UNTIL = 0.85  # of the run; the end is learned on pictures as they come
 CHECKPOINT_SECONDS = 60.0  # within long epochs
 PROGRESS_SECONDS = 5.0
-
-
-@dataclass
-class Position:
-    """Where a trial is; all of it stands in the checkpoint."""
-
-    epoch: int = 1
-    step: int = 0  # done in this epoch
-    steps: int = 0  # done in all
-    losses: list[float] = field(default_factory=list)  # of this epoch
-    best: float = -1.0
-    best_epoch: int = 0
-    best_metrics: Mapping[str, Any] | None = None
-    evaluations: int = 0
-    since_best: int = 0  # evaluations
-    validation_cpu: float = 0.0  # what one validation costs
-    validation_seconds: float = 0.0
-    cpu_spent: float = 0.0
-    spent: float = 0.0
 
 
 class Trial:
@@ -74,7 +54,7 @@ class Trial:
             settings.image_size,
             settings.training_batch_size,
             spec.seed,
-            lambda: MOSAIC if self.progress() < MOSAIC_UNTIL else 0.0,
+            lambda: MOSAIC if self.progress.share < MOSAIC_UNTIL else 0.0,
             settings.multi_scale,
             workers=0 if self.device.type == "cpu" else 8,
         )
@@ -82,55 +62,45 @@ class Trial:
         self.saved = self.told = time.monotonic()
         if folder.last.is_file():
             self._resume()
-        self.first_step, self.first_cpu, self.first_second = self.at.steps, budget.cpu_spent, budget.spent
+        folder.forget_after(self.at.epoch - 1)
+        plan = Plan(
+            settings.number_of_epochs, self.loader.steps, settings.training_batch_size, len(self.validation_set)
+        )
+        self.progress = Progress(plan, self.at, budget)
 
     def _resume(self) -> None:
         state = checkpoint.load_state(self.folder.last, self.model, self.average, self.optimizer)
         self.at = Position(**state["position"])
         self.budget.resume(self.at.cpu_spent, self.at.spent)
-        self.folder.forget_after(self.at.epoch - 1)
 
     def run(self) -> dict[str, Any]:
         """Epochs until the plan, the budget, patience or the controller ends them; returns what `result.json` holds."""
-        reason = "interrupted before" if self.progress() >= 1 else ""
-        while not reason:
+        at = self.at
+        while not at.ending:
             self._epoch()
-            reason = self._ending()
-            self._finish_epoch(last=bool(reason))
-            reason = reason or self._impatient()
-            self.at.epoch, self.at.step, self.at.losses = self.at.epoch + 1, 0, []
+            at.ending = self._ending()
+            self._finish_epoch(last=bool(at.ending))
+            at.ending = at.ending or self._impatient()
+            at.epoch, at.step, at.losses = at.epoch + 1, 0, []
             self._save()
-        return self._result(reason)
-
-    def progress(self) -> float:
-        """The share of the run that is over: of its epochs or its budget, whichever is further."""
-        done = (self.at.epoch - 1 + self.at.step / self.loader.steps) / self.settings.number_of_epochs
-        return max(done, self.budget.progress(*self._reserve()))
-
-    def _reserve(self) -> tuple[float, float]:
-        """CPU-seconds and seconds to keep for the last validation: as the one before, or by what training costs."""
-        if self.at.evaluations:
-            return self.at.validation_cpu, self.at.validation_seconds
-        images = (self.at.steps - self.first_step) * self.settings.training_batch_size
-        share = VALIDATION_SHARE * len(self.validation_set) / images if images else 0.0
-        return share * (self.budget.cpu_spent - self.first_cpu), share * (self.budget.spent - self.first_second)
+        return self._result()
 
     def _epoch(self) -> None:
         self.model.train()
         optimise.keep_frozen(self.model, self.settings.layers_to_freeze)
-        self.started, self.started_step = time.monotonic(), self.at.step
+        self.progress.begin_epoch()
         pending: list[Tensor] = []
         for batch in self.loader.epoch(self.at.epoch, self.at.step):
             pending.append(self._step(batch.to(self.device)))
             if len(pending) == 10:
                 self._collect(pending)
-            if self.progress() >= 1 or self._out_of_time():
+            if self.progress.share >= 1 or self._out_of_time():
                 break
         self._collect(pending)
 
     def _step(self, batch: Batch) -> Tensor:
-        done = self.at.epoch - 1 + self.at.step / self.loader.steps
-        optimise.set_learning_rate(self.optimizer, optimise.learning_rate(self.settings, done, self.progress()))
+        rate = optimise.learning_rate(self.settings, self.progress.epochs_done, self.progress.share)
+        optimise.set_learning_rate(self.optimizer, rate)
         images = batch.images.permute(0, 3, 1, 2).float() / 255
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             prediction = self.model(images)
@@ -165,11 +135,11 @@ class Trial:
         self.folder.report(
             EpochReport(
                 self.at.epoch,
-                self._epochs(),
-                sum(self.at.losses) / max(1, len(self.at.losses)),
+                self.progress.epochs,
+                self.at.loss,
                 self.optimizer.param_groups[0]["lr"],
-                self._speed(),
-                self._seconds_left(),
+                self.progress.images_per_second,
+                self.progress.seconds_left,
                 self.budget.cpu_spent,
                 self.budget.spent,
                 metrics,
@@ -213,7 +183,7 @@ class Trial:
         """Why this epoch is the last one, or nothing."""
         if self.at.epoch >= self.settings.number_of_epochs and self.at.step >= self.loader.steps:
             return "all epochs done"
-        if self.progress() >= 1:
+        if self.progress.share >= 1:
             return "budget spent"
         if self._out_of_time():
             return "deadline reached"
@@ -232,20 +202,6 @@ class Trial:
         checkpoint.save_state(self.folder.last, self.model, self.average, self.optimizer, {"position": asdict(self.at)})
         self.saved = time.monotonic()
 
-    def _speed(self) -> float:
-        """Images a second of wall clock in this epoch."""
-        seconds = time.monotonic() - self.started
-        return (self.at.step - self.started_step) * self.settings.training_batch_size / max(seconds, 1e-9)
-
-    def _epochs(self) -> int:
-        """How many epochs the plan or the budget allows, as far as is known now."""
-        done = self.at.epoch - 1 + self.at.step / self.loader.steps
-        return min(self.settings.number_of_epochs, math.ceil(done / max(self.progress(), 1e-9) - 1e-6)) if done else 0
-
-    def _seconds_left(self) -> float:
-        progress = min(self.progress(), 1.0)
-        return self.budget.spent * (1 - progress) / max(progress, 1e-9)
-
     def _tell(self) -> None:
         at = self.at
         recent = at.losses[-20:]
@@ -253,21 +209,21 @@ class Trial:
             "progress.json",
             {
                 "epoch": at.epoch,
-                "epochs": self._epochs(),
+                "epochs": self.progress.epochs,
                 "step": at.step,
                 "steps": self.loader.steps,
                 "loss": sum(recent) / max(1, len(recent)),
-                "images_per_second": self._speed(),
-                "seconds_left": self._seconds_left(),
+                "images_per_second": self.progress.images_per_second,
+                "seconds_left": self.progress.seconds_left,
             },
         )
         self.told = time.monotonic()
 
-    def _result(self, reason: str) -> dict[str, Any]:
+    def _result(self) -> dict[str, Any]:
         at = self.at
         return {
             "status": "completed",
-            "reason": reason,
+            "reason": at.ending,
             "best_epoch": at.best_epoch,
             "epochs": at.epoch - 1,
             "metrics": at.best_metrics,
