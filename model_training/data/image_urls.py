@@ -27,7 +27,7 @@ _FORMS = "azureml://…/datastores/D/paths/P, AmlDatastore://D/P, file: or a rel
 
 def datastore_path(url: str) -> tuple[str, str] | None:
     """The datastore and the path in it, or None where `url` is a local path."""
-    match = _LONG.fullmatch(url) or _SHORT.fullmatch(url)
+    match = "://" in url and (_LONG.fullmatch(url) or _SHORT.fullmatch(url))
     return (match[1], match[2]) if match else None
 
 
@@ -56,7 +56,9 @@ def url_path(url: str) -> str:
 
 def url_suffix(url: str) -> str | None:
     """The ending of the file's name without the dot, or None."""
-    return PurePosixPath(url_path(url)).suffix[1:] or None
+    name = url_path(url).rpartition("/")[2]
+    stem, _, suffix = name.rpartition(".")
+    return suffix or None if stem else None
 
 
 def resolve_image(row: Row, jsonl_path: Path, resolver: Resolver | None = None) -> Path:

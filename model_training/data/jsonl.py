@@ -5,8 +5,10 @@ Reads one line at a time. Does not open images; `resolve_image` says where they 
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -33,7 +35,8 @@ def read_rows(path: Path) -> list[Row]:
 
     Raises: DataError that carries every problem; NotFoundError.
     """
-    return rows_or_raise(parse_rows(path), str(path))
+    with _collector_paused():
+        return rows_or_raise(parse_rows(path), str(path))
 
 
 def parse_rows(path: Path) -> Iterator[Row | Problem]:
@@ -45,8 +48,8 @@ def parse_rows(path: Path) -> Iterator[Row | Problem]:
     waiting: list[tuple[int, Row | Problem]] = []
     kind = ""
     for number, item in _parsed_lines(path):
-        if isinstance(item, Row) and item.labels:
-            kind = kind or _KINDS[item.kind]
+        if not kind and isinstance(item, Row) and (item.boxes or item.classes):
+            kind = _KINDS[item.kind]
         if not kind:
             waiting.append((number, item))
             continue
@@ -59,6 +62,18 @@ def parse_rows(path: Path) -> Iterator[Row | Problem]:
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
     """Replace the file in one step."""
     write_bytes(path, b"".join(orjson.dumps(row_to_json(row)) + b"\n" for row in rows))
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Rows hold no cycles, and the collector's walks over a heap that only grows are a third of the reading time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _parsed_lines(path: Path) -> Iterator[tuple[int, Row | Problem]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 from typing import Any
 
 from model_training.data.drafting import bounds
@@ -176,12 +177,19 @@ def _details(value: object, reasons: list[str]) -> dict[str, Any]:
 
 
 def _size(value: object, key: str, reasons: list[str]) -> int | None:
-    match = _PIXELS.fullmatch(value.strip()) if isinstance(value, str) else None
-    size = int(match[1]) if match else value
-    if size is None or (isinstance(size, int) and not isinstance(size, bool) and 0 < size < 10**9):
+    size = _pixels(value) if isinstance(value, str) else value
+    if size is None and value is None:
+        return None
+    if isinstance(size, int) and not isinstance(size, bool) and 0 < size < 10**9:
         return size
     reasons.append(f"{key}: expected pixels such as 499 or '499px', found {shown(value)}")
     return None
+
+
+@lru_cache(maxsize=1024)  # a data set has few sizes
+def _pixels(text: str) -> int | None:
+    match = _PIXELS.fullmatch(text.strip())
+    return int(match[1]) if match else None
 
 
 def _text(value: dict[str, Any], key: str, reasons: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from pathlib import Path
 from typing import Any
@@ -248,6 +249,13 @@ def test_images_are_found_beside_the_file_by_address_and_through_the_resolver(tm
         resolve_image(stored, file)
     with pytest.raises(DataError, match="https"):
         resolve_image(Row("https://x/1.jpg"), file)
+
+
+def test_reading_leaves_the_garbage_collector_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_text("{}")
+    with pytest.raises(DataError):
+        read_rows(tmp_path / "bad.jsonl")
+    assert gc.isenabled()
 
 
 def test_a_file_that_is_not_there_or_is_a_folder(tmp_path: Path) -> None:
