@@ -1,8 +1,8 @@
 """Run by test_registration_kills.py: registers in forked children that die before their 1st, 2nd, 3rd … write.
 
-Prints one JSON line: how many points there were and what was wrong after recovery. A point is any file that is opened
-for writing, made, renamed or removed inside the workspace, and any commit of MLflow's database. Forking saves the 3
-CPU-seconds that importing MLflow takes each time.
+Prints one JSON line: for registering and for promoting, how many points there were and what was wrong after recovery.
+A point is any file that is opened for writing, made, renamed or removed inside the workspace, and any commit of MLflow's
+database. Forking saves the 3 CPU-seconds that importing MLflow takes each time.
 """
 
 from __future__ import annotations
@@ -100,23 +100,24 @@ def agreed(workspace: LocalWorkspace) -> list[int]:
     return folders
 
 
-def main(folder: Path, action: str) -> None:
+def main(folder: Path) -> None:
     first, second = tiny_bundle(folder / "1", model=b"1"), tiny_bundle(folder / "2", model=b"2")
+    register(folder / "seed", first, "first")
+    found = {
+        "register": kill_everywhere(folder, second, lambda root: register(root, second, "second")),
+        "promote": kill_everywhere(folder, second, lambda root: LocalWorkspace.open(root).models.promote("M", 1)),
+    }
+    print(json.dumps(found))
+
+
+def kill_everywhere(folder: Path, bundle: Bundle, act: Callable[[Path], object]) -> dict[str, Any]:
+    """Until a child gets through alive: each dies one write later than the one before."""
     errors = folder / "errors.txt"
-    seed = folder / "seed"
-    register(seed, first, "first")
-
-    def act(root: Path) -> None:
-        if action == "promote":
-            LocalWorkspace.open(root).models.promote("M", 1)
-        else:
-            register(root, second, "second")
-
     problems, point, killed = [], 0, True
     while killed:
         point += 1
         root = folder / f"at-{point}"
-        shutil.copytree(seed, root)
+        shutil.copytree(folder / "seed", root)
 
         def dying(root: Path = root, point: int = point) -> None:
             die_at(point, root)
@@ -126,13 +127,13 @@ def main(folder: Path, action: str) -> None:
         killed = code == KILLED
 
         def checking(root: Path = root, point: int = point) -> None:
-            check(root, second, go_on=point % 4 == 0)
+            check(root, bundle, go_on=point % 8 == 0)
 
         if code == 1 or forked(checking, errors):
             problems.append(f"point {point}: {errors.read_text()}")
         shutil.rmtree(root)
-    print(json.dumps({"points": point - 1, "problems": problems}))
+    return {"points": point - 1, "problems": problems}
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]))
