@@ -15,6 +15,7 @@ import orjson
 
 from model_training.data.drafting import Draft, Edges, Found, half_pixel
 from model_training.data.image_folder import ImageFolder, header_size
+from model_training.data.json_file import read_json
 from model_training.data.parts import SHORT, by_part, part_in_name
 from model_training.data.problems import Problem
 from model_training.data.row_checks import shown
@@ -150,12 +151,7 @@ def _is_number(value: object) -> bool:
 
 
 def _load(file: Path) -> dict[str, Any]:
-    try:
-        value = orjson.loads(file.read_bytes().removeprefix(b"\xef\xbb\xbf"))
-    except orjson.JSONDecodeError as error:
-        raise DataError(
-            f"{file}: expected COCO JSON, found {error}", hint="write NaN as a number, or leave it out"
-        ) from None
+    value = read_json(file, "COCO JSON")
     if isinstance(value, dict) and all(isinstance(value.get(key), list) for key in ("images", "annotations")):
         return value
     raise DataError(f"{file}: expected COCO JSON with lists images and annotations", hint="check the file and --format")

@@ -17,6 +17,7 @@ import orjson
 
 from model_training.data.drafting import Draft, Found
 from model_training.data.image_folder import ImageFolder, short_name
+from model_training.data.json_file import read_json
 from model_training.data.parts import part_called
 from model_training.data.problems import Problem
 from model_training.data.row_checks import label_fault, shown
@@ -58,12 +59,7 @@ def _settle_kind(drafts: Sequence[Draft]) -> None:
 
 
 def _load(file: Path) -> list[Any]:
-    try:
-        tasks = orjson.loads(file.read_bytes().removeprefix(b"\xef\xbb\xbf"))
-    except orjson.JSONDecodeError as error:
-        raise DataError(
-            f"{file}: expected Label Studio's JSON, found {error}", hint="export it as JSON again"
-        ) from None
+    tasks = read_json(file, "Label Studio's JSON")
     if isinstance(tasks, list):
         return tasks
     raise DataError(f"{file}: expected Label Studio's JSON, a list of tasks, found an object", hint="check --format")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from model_training.data import json_file
 from model_training.data.coco import read_coco, write_coco
 from model_training.data.drafting import Found
 from model_training.data.problems import Problem, separate
@@ -181,3 +182,9 @@ def test_a_source_comes_back_with_the_very_same_numbers(tmp_path: Path) -> None:
     assert [annotation["bbox"] for annotation in written["annotations"]] == boxes
     assert [annotation["area"] for annotation in written["annotations"]] == [box[2] * box[3] for box in boxes]
     assert [(image["width"], image["height"]) for image in written["images"]] == [(40, 20)]
+
+
+def test_a_file_above_the_ceiling_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_file, "MAX_BYTES", 10)
+    with pytest.raises(DataError, match="of at most 10 bytes"):
+        list(read_coco(data_set(tmp_path)))
