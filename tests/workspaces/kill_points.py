@@ -1,8 +1,8 @@
 """Run by test_registration_kills.py: registers in forked children that die before their 1st, 2nd, 3rd … write.
 
 Prints one JSON line: for registering and for promoting, how many points there were and what was wrong after recovery.
-A point is any file that is opened for writing, made, renamed or removed inside the workspace, and any commit of MLflow's
-database. Forking saves the 3 CPU-seconds that importing MLflow takes each time.
+A point is any file that is opened for writing, made, renamed or removed inside the workspace, and any commit of the
+MLflow database. Forking saves the 3 CPU-seconds that importing MLflow takes each time.
 """
 
 from __future__ import annotations
