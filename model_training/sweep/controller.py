@@ -17,7 +17,7 @@ from model_training.sweep.bandit import first_stop
 from model_training.sweep.budget import fit_to_budget
 from model_training.sweep.clock import Clock
 from model_training.sweep.processes import Executor, Handle, Processes, cores, end_all
-from model_training.sweep.progress import ended_event, epoch_event, started_event, step_event, trial_name
+from model_training.sweep.progress import ended_event, epoch_event, heard, started_event, step_event, trial_name
 from model_training.sweep.resolve import hyperparameters
 from model_training.sweep.standing import best_trial, searched
 from model_training.sweep.study import SweepStudy
@@ -55,7 +55,7 @@ def run_sweep(
     try:
         with FileLock(folder / "sweep.lock", timeout=0):
             where = executor or _executor(job)
-            return _Sweep(job, folder, reporter, cancelled, where).run()
+            return _Sweep(job, folder, heard(reporter, job.log_verbosity), cancelled, where).run()
     except Timeout:
         raise ConflictError(f"another process runs the sweep in {folder}", hint="wait for it, or cancel it") from None
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from model_training.training.spec import EpochReport
-from model_training.workspaces.base import Event, TrialResult
+from model_training.workspaces.base import Event, Reporter, TrialResult
 
 SHORT = {"mean_average_precision": "mAP"}
+COURSE = ("trial_started", "epoch", "progress", "trial_ended", "message")
 
 
 def duration(seconds: float) -> str:
@@ -22,6 +23,13 @@ def duration(seconds: float) -> str:
 def trial_name(number: int, trials: int) -> str:
     """`trial 2/10`, counted from 1 for people."""
     return f"trial {number + 1}/{trials}"
+
+
+def heard(reporter: Reporter, verbosity: str) -> Reporter:
+    """The reporter as the job's `log_verbosity` wants it: above `info` the course of trials is not told."""
+    if verbosity not in ("warning", "error", "critical"):
+        return reporter
+    return lambda event: None if event.kind in COURSE else reporter(event)
 
 
 def epoch_event(number: int, trials: int, report: EpochReport, metric: str) -> Event:

@@ -95,6 +95,32 @@ def test_when_all_fail_the_first_trials_message_and_log_are_given(make_job, fake
     assert Path(caught.value.log).read_text() == "something broke\n"
 
 
+def test_after_all_failed_the_same_call_tries_again(make_job, fake_trials, tmp_path: Path) -> None:
+    job = make_job([{"scores": [0.2, 0.3], "fail_at": 2}])
+    with pytest.raises(TrainingError, match="every trial failed"):
+        run_sweep(job, folder=tmp_path / "sweep", executor=fake_trials)
+    spec = tmp_path / "sweep" / "trials" / "0000" / "trial.json"
+    spec.write_text(spec.read_text().replace('"fail_at": 2', '"fail_at": 9'))  # what was in the way is gone
+    best = run_sweep(job, folder=tmp_path / "sweep", executor=fake_trials)
+    assert best.best.metrics == {"mean_average_precision": 0.3} and best.best.status == "completed"
+
+
+def test_a_finished_sweep_does_not_repeat_its_failures(make_job, fake_trials, tmp_path: Path) -> None:
+    job = make_job([{"scores": [0.2], "fail_at": 1}, {"scores": [0.3]}])
+    first = run_sweep(job, folder=tmp_path / "sweep", executor=fake_trials)
+    assert run_sweep(job, folder=tmp_path / "sweep", executor=fake_trials) == first
+    assert len(list((tmp_path / "sweep").glob("trials/0000/start-*"))) == 1
+
+
+def test_log_verbosity_hides_the_course_of_trials(make_job, fake_trials, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    events = Events()
+    job = replace(make_job([{"scores": [0.2]}]), log_verbosity="warning")
+    run_sweep(job, folder=tmp_path / "sweep", reporter=events.append, executor=fake_trials)
+    assert [event.kind for event in events] == ["leaderboard"]
+
+
 def test_the_timeout_is_kept_and_what_was_reached_counts(make_job, fake_trials, tmp_path: Path) -> None:
     # the first ends by itself at its deadline, the second hears nothing and is ended; the third never starts
     slow = {"scores": [0.4] + [0.3] * 500, "epoch_seconds": 0.05}
