@@ -15,6 +15,8 @@ from torch.nn import functional
 from model_training.algorithms.layers import Conv, Csp, PyramidPool
 
 STRIDES = (8, 16, 32)
+FIRST_DISTANCE = 2.0  # strides, before training: about softplus of itself
+FIRST_SCORE = 0.01  # of every class at every point: most points see nothing
 
 
 @dataclass(frozen=True)
@@ -92,24 +94,16 @@ class Neck(nn.Module):
         return [fine, middle, coarse]
 
 
-HEAD = "light"
-
-
 class Head(nn.Module):
     """For one map: class logits (N, HW, C) and distances to the four sides (N, HW, 4) in strides."""
 
     def __init__(self, inputs: int, hidden: int, classes: int) -> None:
         super().__init__()
-        if HEAD == "full":
-            self.stem: nn.Module = nn.Identity()
-            self.box = nn.Sequential(Conv(inputs, hidden), Conv(hidden, hidden), nn.Conv2d(hidden, 4, 1))
-            self.score = nn.Sequential(Conv(inputs, hidden), Conv(hidden, hidden), nn.Conv2d(hidden, classes, 1))
-        else:
-            self.stem = Conv(inputs, hidden, 1)
-            self.box = nn.Sequential(Conv(hidden, hidden), nn.Conv2d(hidden, 4, 1))
-            self.score = nn.Sequential(Conv(hidden, hidden), nn.Conv2d(hidden, classes, 1))
-        nn.init.constant_(self.box[-1].bias, 2.0)  # type: ignore[arg-type]
-        nn.init.constant_(self.score[-1].bias, math.log(0.01 / 0.99))  # type: ignore[arg-type]
+        self.stem = Conv(inputs, hidden, 1)
+        self.box = nn.Sequential(Conv(hidden, hidden), nn.Conv2d(hidden, 4, 1))
+        self.score = nn.Sequential(Conv(hidden, hidden), nn.Conv2d(hidden, classes, 1))
+        nn.init.constant_(self.box[-1].bias, FIRST_DISTANCE)  # type: ignore[arg-type]
+        nn.init.constant_(self.score[-1].bias, math.log(FIRST_SCORE / (1 - FIRST_SCORE)))  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         x = self.stem(x)
