@@ -35,6 +35,8 @@ def near_pairs(hashes: Sequence[str], limit: int = DISTANCE) -> list[tuple[int, 
     for place, text in enumerate(hashes):
         first.setdefault(text, place)
     pairs = {pair for group in same(hashes) for pair in pairwise(group)}
+    if len(first) < 2:
+        return sorted(pairs)
     places = list(first.values())
     raw = np.frombuffer(b"".join(bytes.fromhex(text) for text in first), np.uint8).reshape(len(first), -1)
     pairs.update((places[i], places[j]) for i, j in _unlike_pairs(raw, limit))
@@ -62,8 +64,6 @@ def components(count: int, links: Iterable[tuple[int, int]]) -> list[list[int]]:
 
 def _unlike_pairs(raw: NDArray[np.uint8], limit: int) -> Iterator[tuple[int, int]]:
     """Pairs among distinct hashes; a pair may come more than once."""
-    if len(raw) < 2:
-        return
     words = np.ascontiguousarray(raw).view(np.uint64)
     for band in np.array_split(np.unpackbits(raw, axis=1), limit + 1, axis=1):
         value = band.astype(np.int64) @ (1 << np.arange(band.shape[1], dtype=np.int64))

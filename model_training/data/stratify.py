@@ -24,19 +24,21 @@ def stratify(
 ) -> list[str]:
     """A part for each unit. `have` is what the parts hold already; the order of `units` does not matter.
 
-    Each part with a share gets a unit where there are enough of them.
+    Each part with a share gets a unit where there are enough of them. (Rounded: ties must not hang on the order of sums.)
     """
     total = sum(shares.values())
     wanted = {part: share / total for part, share in shares.items() if share > 0}
     lack = _lacking(units, wanted, have)
+    room = {part: round(sum(lack[part][name] for name in sorted(lack[part])), 6) for part in wanted}
     order = sorted(range(len(units)), key=lambda i: _chance(units[i].name, seed))
     chosen: dict[int, str] = {}
     for name in _rarest_first(units):
         for i in order:
             if i not in chosen and name in units[i].classes:
-                part = max(lack, key=lambda part: (lack[part][name], sum(lack[part].values()), wanted[part]))
+                part = max(wanted, key=lambda part: (round(lack[part][name], 6), room[part], wanted[part]))
                 chosen[i] = part
                 lack[part].subtract(units[i].classes)
+                room[part] = round(room[part] - sum(units[i].classes.values()), 6)
     _leave_none_empty(chosen, order, wanted, have)
     return [chosen[i] for i in range(len(units))]
 
