@@ -116,9 +116,10 @@ class Trial:
     def _collect(self, pending: list[Tensor]) -> None:
         losses = [float(loss) for loss in pending]
         pending.clear()
-        if not all(math.isfinite(loss) for loss in losses):
+        broken = [loss for loss in losses if not math.isfinite(loss)]
+        if broken:
             raise TrainingError(
-                f"the loss became {losses[-1]} in epoch {self.at.epoch}, expected a finite number",
+                f"the loss became {broken[0]} in epoch {self.at.epoch}, expected a finite number",
                 hint=f"lower learning_rate (now {self.settings.learning_rate:g}) or check the boxes of the data",
                 log=str(self.folder.path / "log.txt"),
             )
@@ -129,9 +130,10 @@ class Trial:
             self._save()
 
     def _finish_epoch(self, last: bool) -> None:
-        metrics = None
-        if last or self.at.epoch % self.settings.evaluation_frequency == 0:
-            metrics = self._validate()
+        due = last or self.at.epoch % self.settings.evaluation_frequency == 0
+        if self.at.evaluations and self._out_of_time():
+            due = False  # there is a result, and no time to measure another
+        metrics = self._validate() if due else None
         self.folder.report(
             EpochReport(
                 self.at.epoch,
