@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -125,3 +126,11 @@ def test_it_learns(trial: Callable[..., Trial]) -> None:
     built = trial(number_of_epochs=24, evaluation_frequency=24, learning_rate=0.004)
     metrics = built.run()["metrics"]
     assert metrics["mean_average_precision"] > 0.3
+
+
+@pytest.mark.parametrize("rate", [1e-4, 1e-2])  # the ends of the range that the default job searches
+def test_the_ends_of_the_default_range_train(trial: Callable[..., Trial], rate: float) -> None:
+    built = trial(learning_rate=rate, number_of_epochs=6, evaluation_frequency=6)
+    built.run()
+    losses = [json.loads(line)["loss"] for line in (built.folder.path / "metrics.jsonl").read_text().splitlines()]
+    assert losses[-1] < losses[0]
