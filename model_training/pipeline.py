@@ -6,9 +6,11 @@ Knows nothing about where the workspace is (a folder or Azure ML) and prints not
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from model_training.errors import DataError
 from model_training.evaluation.gate import gate
+from model_training.evaluation.report import write_report
 from model_training.jobs.spec import DataPaths, JobSpec
 from model_training.packaging.bundle import Source, make_bundle
 from model_training.workspaces.base import (
@@ -35,6 +37,7 @@ class Registered:
     best: BestTrial
     dataset: Dataset
     split: Split
+    report: Path  # a page; its pictures lie beside it
 
 
 def train_and_register(
@@ -78,14 +81,16 @@ def train_and_register(
     reporter(Event("stage", "hold it against the champion on the same test images"))
     champion = workspace.models.champion(model_name)
     trained_on = workspace.models.trained_on(champion) if champion else frozenset()
-    decision = gate(bundle, champion, split.test, register=register, champion_trained_on=trained_on)
+    decision = gate(bundle, champion, split.test, register=register, champion_trained_on=trained_on, reporter=reporter)
     reporter(Event("message", decision.reason))
 
     model = None
     if decision.register:
         model = workspace.models.register(bundle, decision, name=model_name, run_id=run_id)
         reporter(Event("registered", f"registered {model.reference}{' (champion)' if model.champion else ''}"))
-    return Registered(model, decision, bundle, best, dataset, split)
+    title = model.reference if model else f"{model_name}, not registered"
+    report = write_report(bundle, best, split.test, run.folder / "report", title=title)
+    return Registered(model, decision, bundle, best, dataset, split, report)
 
 
 def _require_every_part(dataset: Dataset, split: Split) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +44,7 @@ def _add_publish(verbs: Any) -> None:
 
 
 def publish(args: argparse.Namespace, out: Output) -> dict[str, Any]:
+    from model_training.provenance import git_commit
     from model_training.settings import load_settings
     from model_training.workspaces.local import LocalWorkspace
 
@@ -160,21 +160,6 @@ def serve_endpoints(args: argparse.Namespace, out: Output) -> None:
             server.serve_forever()
         except KeyboardInterrupt:
             out.say("stopped")
-
-
-def git_commit(folder: Path) -> str:
-    """The commit of the checkout that holds the template, with `+` for changes that are not committed; else empty."""
-    try:
-        commit = _git(folder, "rev-parse", "HEAD")
-        return commit + ("+" if commit and _git(folder, "status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(folder), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def _properties(pairs: list[str]) -> dict[str, str]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from model_training.jobs.data import JobData, resolve_data
 from model_training.jobs.explain import hyperparameter_settings, job_settings
 from model_training.jobs.spec import JobSpec
 from model_training.packaging.bundle import Source, make_bundle
+from model_training.provenance import git_commit
 from model_training.workspaces.base import BestTrial, Bundle, Event, Json, Reporter, Run, silent
 from scoring.errors import CancelledError, CvaError
 from scoring.files import write_bytes, write_json
@@ -149,13 +149,3 @@ def _both(first: Reporter, second: Reporter) -> Reporter:
         second(event)
 
     return tell
-
-
-def git_commit(folder: Path) -> str:
-    """The commit that the folder is at, '' where it is in no repository."""
-    command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return answer.stdout.strip()

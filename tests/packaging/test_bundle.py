@@ -80,7 +80,7 @@ def test_it_says_where_it_comes_from(made: Made) -> None:
     assert (source["seed"], source["run_id"], source["split_sha256"]) == (7, "run-1", "b" * 64)
     assert source["packages"]["torch"]
     parity = made.bundle.manifest["parity"]
-    assert (parity["batches"], parity["unmatched"]) == ([1, 3, 8], 0)
+    assert (parity["batches"], parity["misjudged"]) == ([1, 3, 8], 0)
     assert parity["max_box_px"] < 0.01
 
 
