@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 COLOURS = ("#d98f00", "#1e88e5", "#d81b60", "#009e73", "#fe6100", "#785ef0", "#0aa5b8", "#7fa01f", "#793f0d", "#b8a800")
 INK, QUIET, GRID = "#22303c", "#8a97a3", "#e4e9ee"
 MANY = 12  # labels: beyond, a legend hides the curves
-SIZE = (7.2, 4.4)  # inches
+SIZE = (6.0, 4.2)  # inches
 CURVE_POINTS = 400
 
 _STYLE: dict[str, Any] = {
@@ -122,7 +122,10 @@ def confusion_matrix(confusion: Confusion) -> Figure:
         axes.spines[:].set_visible(False)
         sums = confusion.counts.sum(axis=1, keepdims=True)
         shares = np.divide(confusion.counts, sums, out=np.zeros(confusion.counts.shape), where=sums > 0)
-        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        edges = np.arange(size + 1) - 0.5
+        axes.pcolormesh(edges, edges, shares, cmap="Blues", vmin=0, vmax=1, edgecolor="white", lw=1)
+        axes.set_aspect("equal")
+        axes.invert_yaxis()
         names = [_shown(name if len(name) <= 24 else f"{name[:23]}…") for name in confusion.names]
         axes.set_xticks(range(size), names, rotation=35, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(size), names)
@@ -164,7 +167,7 @@ def _figure(rows: int, columns: int, size: tuple[float, float]) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, layout="constrained")
-    figure.subplots(rows, columns)
+    figure.subplots(rows, columns, sharex=True)
     return figure
 
 
