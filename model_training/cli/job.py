@@ -160,7 +160,7 @@ def _say_finished(finished: Finished, out: Output) -> dict[str, Any]:
     metrics = bundle.manifest["metrics"]
     _say_card(bundle.manifest, out)
     out.say(f"bundle: {bundle.path}")
-    out.say(f"next: cva score PHOTO --model {bundle.path}   |   cva job show {run.id}")
+    out.say(f"next: cva score PHOTO --bundle {bundle.path}   |   cva job show {run.id}")
     return {"run": run.id, "status": run.status, "metrics": metrics, "paths": run.result["paths"]}
 
 

