@@ -99,7 +99,8 @@ def count_misjudged(raw: Raw, found: Found, iou: float, max_boxes: int) -> int:
         among = np.triu(pairwise_iou(kept, kept), 1)
         wrong += int((among > iou + OVERLAP_TOLERANCE).any(axis=0).sum())
         rivals = raw[1][:, label] > lowest + SCORE_TOLERANCE
-        covered = pairwise_iou(raw[0][rivals], kept) >= iou - OVERLAP_TOLERANCE
+        itself = np.abs(raw[0][rivals][:, None] - kept[None]).max(axis=2) <= BOX_TOLERANCE  # a box without area too
+        covered = itself | (pairwise_iou(raw[0][rivals], kept) >= iou - OVERLAP_TOLERANCE)
         better = kept_scores[None] >= raw[1][rivals, label][:, None] - SCORE_TOLERANCE
         wrong += int((~(covered & better).any(axis=1)).sum())
     return wrong

@@ -97,6 +97,14 @@ def test_the_rule_of_suppression(kept: tuple[int, ...], most: int, wrong: int) -
     assert (count_misjudged(RAW, found(*kept), 0.5, most) > 0) == (wrong > 0)
 
 
+def test_a_box_without_area_is_judged_like_others() -> None:
+    """It overlaps nothing, itself neither: suppression keeps it."""
+    flat = np.array([[5, 5, 5, 20]], np.float32)
+    raw = (flat, np.array([[0.3]], np.float32))
+    assert count_misjudged(raw, (flat, raw[1][:, 0], np.zeros(1, np.int64)), 0.5, 20) == 0
+    assert count_misjudged(raw, (flat[:0], raw[1][:0, 0], np.zeros(0, np.int64)), 0.5, 20) == 1
+
+
 def test_a_detection_is_one_of_the_raw_boxes() -> None:
     boxes, scores, labels = found(0, 2)
     assert differences(RAW, (boxes, scores, labels)) == (0.0, 0.0)
