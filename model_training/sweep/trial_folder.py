@@ -91,6 +91,7 @@ class TrialFolder:
         found = read_json(self.path / "result.json")
         if found is not None:
             weights = found.get("weights")
+            kept = self.path / weights if weights and (self.path / weights).is_file() else None
             cut_short = self.stopping is not None or "deadline" in (found.get("reason") or "")
             return self._result(
                 status="stopped" if cut_short else found["status"],
@@ -99,7 +100,7 @@ class TrialFolder:
                 epochs=found.get("epochs") or 0,
                 cpu_seconds=found.get("cpu_seconds") or 0.0,
                 seconds=found.get("seconds") or 0.0,
-                weights=self.path / weights if weights else None,
+                weights=kept,  # none when the deadline came before the first validation
                 reason=self.stopping or found.get("reason") or "",
             )
         error = read_json(self.path / "error.json")

@@ -81,6 +81,14 @@ def test_a_cut_off_trial_counts_with_its_best_checkpoint(folder: TrialFolder) ->
 def test_an_early_end_has_the_reason_that_it_was_given(folder: TrialFolder) -> None:
     folder.ask_to_stop("bandit: too low")
     ended = {"status": "completed", "best_epoch": 1, "epochs": 2, "metrics": {METRIC: 0.1}, "reason": "asked to stop"}
-    (folder.path / "result.json").write_text(json.dumps({**ended, "weights": None, "cpu_seconds": 1, "seconds": 1}))
+    (folder.path / "result.json").write_text(json.dumps({**ended, "cpu_seconds": 1, "seconds": 1}))
     found = folder.result()
     assert found is not None and (found.status, found.reason) == ("stopped", "bandit: too low")
+
+
+def test_weights_that_were_never_written_are_none(folder: TrialFolder) -> None:
+    ended = {"status": "completed", "best_epoch": 0, "epochs": 0, "metrics": None, "reason": "deadline reached"}
+    named = {**ended, "weights": "checkpoints/best.safetensors", "cpu_seconds": 1, "seconds": 1}
+    (folder.path / "result.json").write_text(json.dumps(named))
+    found = folder.result()
+    assert found is not None and (found.status, found.weights, found.metrics) == ("stopped", None, {})
