@@ -17,7 +17,7 @@ from model_training.data.sample_sprites import DISTRACTORS, LABELS, Floats, Rand
 SUPERSAMPLING = 2  # sprites are drawn this much larger than they are shown
 MIN_VISIBLE = 0.55  # of a bottle, and of its cap: what is hidden further is not drawn at all
 SIZES = ((0.03, 0.10), (0.10, 0.18), (0.18, 0.30), (0.30, 0.40))
-SIZES_UP_TO = (0.04, 0.18, 0.82)  # shares of the bottles, added up
+SIZES_UP_TO = (0.02, 0.12, 0.82)  # shares of the bottles, added up
 NO_BOTTLE = 0.08  # share of pictures without any bottle
 
 
@@ -42,15 +42,15 @@ def draw_scene(rng: Random, width: int, height: int) -> tuple[NDArray[np.uint8],
     """A picture (RGB) and the bottles in it."""
     scene = _Scene(pick(rng, BACKGROUNDS)(rng, width, height), np.zeros((height, width), np.int32))
     layout = rng.random()
-    count = 0 if layout < NO_BOTTLE else int(rng.integers(2, 9))
-    for _ in range(int(rng.integers(1, 5)) if count else int(rng.integers(3, 9))):
+    count = 0 if layout < NO_BOTTLE else int(rng.integers(4, 11))
+    for _ in range(int(rng.integers(0, 4)) if count else int(rng.integers(3, 9))):
         _scatter(rng, scene, None)
-    if layout > 0.75:
+    if layout > 0.6:
         _line_up(rng, scene, count)
     else:
         for _ in range(count):
             _scatter(rng, scene, pick(rng, LABELS))
-    for _ in range(int(rng.integers(0, 3))):
+    for _ in range(int(rng.integers(0, 2))):
         _scatter(rng, scene, None)
     return _photograph(rng, scene.image), scene.bottles
 
@@ -70,7 +70,7 @@ def _scatter(rng: Random, scene: _Scene, label: str | None) -> None:
     else:
         sprite = bottle(rng, max(int(size * SUPERSAMPLING), 24), label)
     kind = rng.random()
-    angle = rng.normal(0, 5) if kind < 0.7 else rng.uniform(-30, 30) if kind < 0.93 else rng.uniform(-180, 180)
+    angle = rng.normal(0, 5) if kind < 0.78 else rng.uniform(-30, 30) if kind < 0.96 else rng.uniform(-180, 180)
     for _ in range(12):
         centre = rng.uniform(0, width), rng.uniform(0, height)
         if _place(scene, sprite, label, centre, angle):
@@ -80,15 +80,15 @@ def _scatter(rng: Random, scene: _Scene, label: str | None) -> None:
 def _line_up(rng: Random, scene: _Scene, count: int) -> None:
     """A row of like-sized bottles, close together or overlapping, as on a shelf or a belt."""
     height, width = scene.owner.shape
-    size = float(np.clip(object_share(rng), 0.1, 0.33)) * max(width, height)
+    size = float(np.clip(object_share(rng), 0.15, 0.33)) * max(width, height)
     floor = rng.uniform(size, height) if size < height else height
-    x = rng.uniform(0.1, 0.5) * size + rng.uniform(0, 0.5) * width
+    x = rng.uniform(0.2, 0.5) * size + rng.uniform(0, 0.25) * width
     for _ in range(count + 3):
         own = size * rng.uniform(0.85, 1.1)
         label = pick(rng, LABELS)
         sprite = bottle(rng, max(int(own * SUPERSAMPLING), 24), label)
         _place(scene, sprite, label, (x, floor - own / 2), rng.normal(0, 3))
-        x += size * rng.uniform(0.3, 0.6)
+        x += size * rng.uniform(0.34, 0.55)
         if x > width:
             return
 
@@ -237,13 +237,13 @@ BACKGROUNDS: tuple[Callable[[Random, int, int], Floats], ...] = (_gradient, _tex
 def _photograph(rng: Random, image: Floats) -> NDArray[np.uint8]:
     """Light falling from somewhere, colour cast, gamma, blur, noise."""
     height, width = image.shape[:2]
-    light = 0.75 + 0.5 * _noise(rng, width, height, 2)
-    cast = light[..., None] * rng.uniform(0.88, 1.12, 3)
-    gamma = np.exp(rng.normal(0, 0.22))
+    light = 0.8 + 0.4 * _noise(rng, width, height, 2)
+    cast = light[..., None] * rng.uniform(0.92, 1.08, 3)
+    gamma = np.exp(rng.normal(0, 0.18))
     image = np.asarray(255 * np.clip(image * cast / 255, 0, 1) ** gamma, np.float32)
     if rng.random() < 0.5:
-        image = np.asarray(cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 1.1))), np.float32)
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 1.0))), np.float32)
     elif rng.random() < 0.3:
         image = np.asarray(cv2.blur(image, pick(rng, ((3, 1), (1, 3), (4, 1)))), np.float32)
-    grain = rng.standard_normal((height, width, 1), dtype=np.float32) * np.float32(rng.uniform(0, 9))
+    grain = rng.standard_normal((height, width, 1), dtype=np.float32) * np.float32(rng.uniform(0, 7))
     return np.clip(image + grain, 0, 255).astype(np.uint8)

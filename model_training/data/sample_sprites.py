@@ -97,10 +97,10 @@ def bottle(rng: Random, height: int, label: str) -> Sprite:
     stout = 1.0 if height < 60 else rng.uniform(0.0, 1.0)
     radius = rng.uniform(0.13, 0.17) + 0.05 * stout
     neck = radius * (rng.uniform(0.4, 0.5) + 0.12 * stout)
-    cap_end = rng.uniform(0.14, 0.18) + 0.04 * stout
-    neck_end = cap_end + rng.uniform(0.03, 0.12)
+    cap_end = rng.uniform(0.17, 0.21) + 0.03 * stout
+    neck_end = cap_end + rng.uniform(0.02, 0.08)
     shoulder = neck_end + rng.uniform(0.08, 0.2)
-    top = neck * rng.uniform(1.1, 1.35) if label != "no_cap" else neck * 0.92
+    top = neck * rng.uniform(1.2, 1.4) if label != "no_cap" else neck * 0.92
     waist = radius * (1 if rng.random() < 0.6 else rng.uniform(0.8, 0.95))
     profile = [
         (0, top * 0.93),
@@ -170,7 +170,7 @@ def box(rng: Random, height: int) -> Sprite:
     return _sprite(canvas, 0)
 
 
-DISTRACTORS = (can, loose_cap, loose_cap, ball, box)
+DISTRACTORS = (can, loose_cap, ball, box)
 
 
 def _revolve(height: int, profile: Sequence[tuple[float, float]]) -> _Canvas:
@@ -186,7 +186,7 @@ def _revolve(height: int, profile: Sequence[tuple[float, float]]) -> _Canvas:
 
 def _fill_body(rng: Random, canvas: _Canvas, cap_end: float, shoulder: float) -> None:
     """Glass with a liquid in it or opaque plastic, then perhaps a printed label."""
-    if rng.random() < 0.25:
+    if rng.random() < 0.2:
         canvas.rgb[:] = vary(rng, pick(rng, PLASTIC), 30)
     else:
         glass = vary(rng, pick(rng, GLASS), 35)
@@ -194,7 +194,7 @@ def _fill_body(rng: Random, canvas: _Canvas, cap_end: float, shoulder: float) ->
         level = rng.uniform(cap_end, 0.9)
         canvas.band(level, 0.96, vary(rng, pick(rng, LIQUIDS), 30), rng.uniform(0.3, 0.85), half=0.93)
         canvas.band(level, level + 0.008, glass * 1.3, 0.6, half=0.9)
-    if rng.random() < 0.7:
+    if rng.random() < 0.6:
         start = rng.uniform(shoulder, 0.6)
         _print_label(rng, canvas, start, min(start + rng.uniform(0.12, 0.4), 0.95))
 

@@ -24,7 +24,7 @@ def stratify(
 ) -> list[str]:
     """A part for each unit. `have` is what the parts hold already; the order of `units` does not matter.
 
-    Each part with a share gets a unit where there are enough of them. (Rounded: ties must not hang on the order of sums.)
+    Each part with a share gets a unit where there are enough. Rounded: ties must not hang on the order of sums.
     """
     total = sum(shares.values())
     wanted = {part: share / total for part, share in shares.items() if share > 0}
