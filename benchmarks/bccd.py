@@ -1,8 +1,9 @@
-"""The embedded detector from random weights on BCCD: its own lists (205 train, 87 validation, 72 test), one CPU thread.
+"""The embedded detector from random weights on BCCD, through the commands that a person would use.
 
-Starts the trial process itself, so nothing but training is in the budget; thresholds come from the validation images.
+Imports the published lists (205 train, 87 validation, 72 test), trains with `cva job run benchmarks/bccd.yml` and keeps
+what it printed: metrics of the ONNX file on the test images. One thread; budget in CPU-seconds of the trial.
 
-    python benchmarks/bccd.py PATH_OF_BCCD [--budget 600] [--seed 1] [--keep FOLDER]      prints one JSON line
+    python benchmarks/bccd.py PATH_OF_BCCD [--budget 600] [--seed 1]      writes benchmarks/results/bccd-*.json
 """
 
 from __future__ import annotations
@@ -10,108 +11,61 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from model_training.data.jsonl import write_rows
-from model_training.data.rows import Row
-from model_training.data.voc import read_voc
-from model_training.training.spec import TrialSpec
+from host import host
 
-LABELS = ("Platelets", "RBC", "WBC")
-PARTS = {"train": "train", "val": "validation", "test": "test"}
-HYPERPARAMETERS = {
-    "image_size": 320,
-    "model_size": "nano",
-    "number_of_epochs": 1000,  # the budget ends the run
-    "evaluation_frequency": 15,
-}
+HERE = Path(__file__).resolve().parent
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bccd", type=Path, help="the folder with Annotations, ImageSets and JPEGImages")
-    parser.add_argument("--budget", type=float, default=600.0, metavar="CPU_SECONDS")
+    parser.add_argument("--budget", type=int, default=600, metavar="CPU_SECONDS")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--keep", type=Path, help="leave the trial's folder here")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = (args.keep or Path(scratch)) / f"bccd-{args.seed}"
-        folder.mkdir(parents=True)
-        write_parts(args.bccd, folder)
-        train(folder, args.budget, args.seed)
-        print(json.dumps({"budget_cpu_seconds": args.budget, "seed": args.seed, **measure(folder), "host": host()}))
-
-
-def write_parts(bccd: Path, folder: Path) -> None:
-    """One JSONL a part; the two boxes of no extent are left out."""
-    rows = {Path(row.file_name).stem: _absolute(row, bccd) for row in read_voc(bccd) if isinstance(row, Row)}
-    for part, name in PARTS.items():
-        listed = (bccd / "ImageSets" / "Main" / f"{part}.txt").read_text().split()
-        write_rows(folder / f"{name}.jsonl", [rows[stem] for stem in listed])
-
-
-def _absolute(row: Row, bccd: Path) -> Row:
-    url = (bccd.resolve() / "JPEGImages" / row.file_name).as_uri()
-    boxes = tuple(box for box in row.boxes if box.bottom_x > box.top_x and box.bottom_y > box.top_y)
-    return replace(row, image_url=url, boxes=boxes)
-
-
-def train(folder: Path, budget: float, seed: int) -> None:
-    """The trial process, as the controller starts it."""
-    spec = TrialSpec(
-        number=0,
-        algorithm="yolov5",
-        hyperparameters=HYPERPARAMETERS,
-        labels=LABELS,
-        train=str(folder / "train.jsonl"),
-        validation=str(folder / "validation.jsonl"),
-        primary_metric="mean_average_precision",
-        seed=seed,
-        budget_cpu_seconds=budget,
-    )
-    (folder / "trial.json").write_text(json.dumps(asdict(spec)))
-    command = [sys.executable, "-m", "model_training.training.trial", str(folder)]
-    subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-
-
-def measure(folder: Path) -> dict[str, Any]:
-    """On the test images, with the thresholds that the validation images chose."""
-    from model_training.training.checkpoint import load_detector
-    from model_training.training.examples import load_examples
-    from model_training.training.validate import Selection, validate
-
-    result = json.loads((folder / "result.json").read_text())
-    detector = load_detector(folder / result["weights"])
-    examples = load_examples(folder / "test.jsonl", LABELS, detector.image_size, folder / "cache")
-    thresholds = result["metrics"]["precision_recall_at"]["score"]
-    select = Selection(
-        detector.hyperparameters["nms_iou_threshold"], detector.hyperparameters["box_detections_per_image"]
-    )
-    metrics = validate(detector.model, examples, LABELS, select, 8, thresholds)
-    return {
-        "cpu_seconds": result["cpu_seconds"],
-        "epochs": result["epochs"],
-        "validation": result["metrics"],
-        "test": metrics,
+    with tempfile.TemporaryDirectory() as workspace:
+        cva(workspace, "data", "import", str(args.bccd), "--format", "voc", "--name", "bccd", "--skip-bad-boxes")
+        job = Path(workspace) / "bccd.yml"
+        job.write_text((HERE / "bccd.yml").read_text() + f"  random_seed: {args.seed}\n")
+        words = ["job", "run", str(job), "--test-data", "azureml:bccd-test@latest", "--budget-cpu-seconds"]
+        ran = cva(workspace, *words, str(args.budget))
+        trial = trial_result(Path(ran["paths"]["run"]))
+        size = (Path(ran["paths"]["bundle"]) / "model.onnx").stat().st_size
+    result = {
+        "command": f"python benchmarks/bccd.py BCCD --budget {args.budget} --seed {args.seed}",
+        "cpu_seconds": trial["cpu_seconds"],
+        "seconds": trial["seconds"],
+        "epochs": trial["epochs"],
+        "onnx_bytes": size,
+        "metrics": ran["metrics"],
+        "host": host(),
     }
+    target = HERE / "results" / f"bccd-{args.budget}-seed{args.seed}.json"
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(json.dumps(result, indent=1) + "\n")
+    metrics = ran["metrics"]
+    keys = ("mean_average_precision", "coco_ap", "mean_average_precision_at_threshold", "precision", "recall")
+    print(json.dumps({"cpu_seconds": trial["cpu_seconds"], **{key: round(metrics[key], 4) for key in keys}}))
 
 
-def host() -> dict[str, Any]:
-    import torch
+def cva(workspace: str, *words: str) -> dict[str, Any]:
+    """One command with --json; its progress goes to this process's stderr."""
+    command = [sys.executable, "-m", "model_training", "--json", "--workspace", workspace, *words]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    if done.returncode:
+        sys.exit(f"{' '.join(words)} failed: {done.stdout}")
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
 
-    return {
-        "machine": platform.machine(),
-        "cpus": os.cpu_count(),
-        "simd": torch.backends.cpu.get_cpu_capability(),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-    }
+
+def trial_result(run: Path) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads(next(run.glob("sweep/trials/*/result.json")).read_text())
+    return result
 
 
 if __name__ == "__main__":

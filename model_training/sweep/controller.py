@@ -95,10 +95,10 @@ class _Sweep:
         self.cancelled = cancelled
         self.executor = executor
         self.metric = job.primary_metric
-        self.trials = job.limits.max_trials
         self.concurrent = _concurrent(job, executor)
         self.threads = executor.threads(self.concurrent)
         self.job, why = fitted(job, executor)
+        self.trials = self.job.limits.max_trials
         if why:
             reporter(Event("message", why, self.job.overrides))
         self.clock = Clock(

@@ -48,12 +48,28 @@ def test_a_searched_size_gives_way_to_nano() -> None:
     assert why == "nano at 320 px: 2 CPU cores, 600 CPU-seconds a trial"
 
 
-@pytest.mark.parametrize(("minutes", "pixels"), [(30, 320), (31, 416), (120, 416), (121, 640)])
+@pytest.mark.parametrize(("minutes", "pixels"), [(3.5, 256), (4, 320), (30, 320), (31, 416), (120, 416), (121, 640)])
 def test_image_size_follows_from_the_cpu_time_of_a_trial(minutes: float, pixels: int) -> None:
     assert fitted(job(budget_minutes=minutes))[0]["image_size"] == pixels
     # two trials one after the other have half of it each
-    halved = job(budget_minutes=2 * minutes, limits=Limits(10080, 2, 1))
-    assert fitted(halved)[0]["image_size"] == pixels
+    if minutes >= 4:
+        halved = job(budget_minutes=2 * minutes, limits=Limits(10080, 2, 1))
+        assert fitted(halved)[0]["image_size"] == pixels
+
+
+@pytest.mark.parametrize(
+    ("minutes", "trials", "why"),
+    [
+        (1, 2, "nano at 256 px, 2 of 10 trials: 2 CPU cores, 1 min"),  # one wave, however short
+        (5, 2, "nano at 256 px, 2 of 10 trials: 2 CPU cores, 5 min"),
+        (8, 4, "nano at 256 px, 4 of 10 trials: 2 CPU cores, 8 min"),  # two waves of four minutes
+        (60, 10, "nano at 320 px: 2 CPU cores, 60 min"),
+    ],
+)
+def test_a_short_budget_has_room_for_fewer_trials(minutes: float, trials: int, why: str) -> None:
+    spec = job(budget_minutes=minutes, limits=Limits(10080, 10, 2))
+    found, said = fit_to_budget(spec, device="cpu", cores=2, concurrent=2)
+    assert (found.limits.max_trials, said) == (trials, why)
 
 
 @pytest.mark.parametrize(
