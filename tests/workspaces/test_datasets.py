@@ -156,7 +156,7 @@ def test_another_split_is_another_version_of_the_same_content(workspace: LocalWo
 
 
 def test_bad_rows_stop_the_import_with_all_of_them(workspace: LocalWorkspace, rows: list[Row], tmp_path: Path) -> None:
-    """No extent, an image that is cut off, one that is missing, one of another size, no number: all are named at once."""
+    """No extent, an image cut off, one missing, one of another size, a NaN: all are named at once."""
     cut = tmp_path / "pictures" / "cut.png"
     cut.write_bytes(Path(rows[1].image_url).read_bytes()[:300])
     bad = [
