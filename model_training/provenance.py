@@ -7,9 +7,9 @@ from pathlib import Path
 
 
 def git_commit(folder: Path) -> str:
-    """The commit that `folder` is at, with `-dirty` when tracked files differ from it; '' where there is none."""
+    """The commit that `folder` is at, with `+` when tracked files differ from it; empty where there is none."""
     commit = _git(folder, "rev-parse", "HEAD")
-    return f"{commit}-dirty" if commit and _git(folder, "status", "--porcelain", "-uno") else commit
+    return f"{commit}+" if commit and _git(folder, "status", "--porcelain", "-uno") else commit
 
 
 def _git(folder: Path, *words: str) -> str:
