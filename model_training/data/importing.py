@@ -48,15 +48,16 @@ def take_rows(items: Iterable[Row | Problem], locate: Locate, repair: Repair) ->
     """Rows whose own words are in order, each image once."""
     result = Import()
     seen: set[str] = set()
-    repaired: set[int] = set()
+    repaired: dict[int, Row] = {}  # the rows are held, so that no later row can have the identity of one of them
     for item in items:
         row = item if isinstance(item, Row) else _repairable(item, repair)
-        if row is None or id(row) in repaired:
-            if isinstance(item, Problem) and row is None:
-                result.problems.append(str(item))
+        if row is None:
+            result.problems.append(str(item))
             continue
         if isinstance(item, Problem):
-            repaired.add(id(row))
+            if id(row) in repaired:
+                continue  # several problems of one row hold the same one
+            repaired[id(row)] = row
         _take(row, item, locate, repair, seen, result)
     return result
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,6 +62,16 @@ def test_several_problems_of_one_row_are_repaired_once() -> None:
     first = bad(OUT, EMPTY)
     taken = take_rows([first, replace(first, reason="another")], locate, Repair(True, True, True))
     assert len(taken.rows) == 1
+
+
+def test_no_good_row_is_lost_between_repaired_ones() -> None:
+    def stream() -> Iterator[Row | Problem]:  # rows are let go as soon as they are read: identities come again
+        for number in range(300):
+            yield bad(GOOD, EMPTY, name=f"bad{number}.jpg")
+            yield from [Row(f"good{number}-{n}.jpg", boxes=(GOOD,)) for n in range(3)]
+
+    taken = take_rows(stream(), locate, Repair(skip_bad_boxes=True))
+    assert len(taken.rows) == 1200
 
 
 def test_rows_that_were_never_checked_are_checked_here() -> None:
