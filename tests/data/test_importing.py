@@ -68,7 +68,8 @@ def test_no_good_row_is_lost_between_repaired_ones() -> None:
     def stream() -> Iterator[Row | Problem]:  # rows are let go as soon as they are read: identities come again
         for number in range(300):
             yield bad(GOOD, EMPTY, name=f"bad{number}.jpg")
-            yield from [Row(f"good{number}-{n}.jpg", boxes=(GOOD,)) for n in range(3)]
+            for n in range(3):
+                yield Row(f"good{number}-{n}.jpg", boxes=(GOOD,))
 
     taken = take_rows(stream(), locate, Repair(skip_bad_boxes=True))
     assert len(taken.rows) == 1200
