@@ -3,14 +3,13 @@
 Two ways to find a bottle are tried together: what stands out from a blurred background and is long and narrow, and a
 white or yellow blob with the bottle that would hang below it. The class is the share of white and yellow at its ends.
 
-    python benchmarks/colour_baseline.py [--images 400] [--trials 60]      prints one JSON line
+    python benchmarks/colour_baseline.py [--images 400] [--trials 40]      writes benchmarks/results/colour_baseline.json
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import platform
 import tempfile
 import time
 from dataclasses import asdict, dataclass, replace
@@ -19,6 +18,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from host import host
 from numpy.typing import NDArray
 
 from model_training.data.jsonl import read_rows, resolve_image
@@ -168,16 +168,19 @@ def run(folder: Path, trials: int, seed: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=400)
-    parser.add_argument("--trials", type=int, default=60)
+    parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     begun = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         result = run(make_sample(Path(folder) / "sample", args.images), args.trials, args.seed)
     result["test"] = {key: result["test"][key] for key in ("mean_average_precision", "coco_ap", "per_label")}
-    host = {"machine": platform.machine(), "python": platform.python_version(), "opencv": cv2.__version__}
-    seconds = round(time.process_time() - begun, 1)
-    print(json.dumps({**result, "images": args.images, "trials": args.trials, "cpu_seconds": seconds, "host": host}))
+    command = f"python benchmarks/colour_baseline.py --images {args.images} --trials {args.trials} --seed {args.seed}"
+    record = {"command": command, "cpu_seconds": round(time.process_time() - begun, 1), **result, "host": host()}
+    target = Path(__file__).resolve().parent / "results" / "colour_baseline.json"
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(json.dumps(record, indent=1) + "\n")
+    print(json.dumps({"test_ap50": round(result["test"]["mean_average_precision"], 4)}))
 
 
 if __name__ == "__main__":

@@ -60,10 +60,8 @@ def test_import_show_split_list_and_export(cva: Cva, caps: Path, tmp_path: Path)
     assert "first light" in cva("data", "show", "caps")[1]
     assert last(cva("data", "list", "--json")[1])[0]["name"] == "caps"
     shown = last(cva("data", "split", "caps@latest", "--json")[1])
-    assert (
-        shown["classes"]["cap"] == {"train": 7, "validation": 2, "test": 1}
-        or sum(shown["classes"]["cap"].values()) == 10
-    )
+    assert shown["classes"]["cap"]["train"] == 7
+    assert sum(shown["classes"]["cap"].values()) == 10
     code, out, _ = cva("data", "export", "caps", "--format", "voc", "--to", tmp_path / "out")
     folder = Path(last(out)["paths"]["folder"])
     assert (code, folder.parent, folder.name[:5]) == (0, tmp_path / "out", "caps_")
