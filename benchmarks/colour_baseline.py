@@ -3,7 +3,7 @@
 Two ways to find a bottle are tried together: what stands out from a blurred background and is long and narrow, and a
 white or yellow blob with the bottle that would hang below it. The class is the share of white and yellow at its ends.
 
-    python benchmarks/colour_baseline.py [--images 400] [--trials 40]      writes benchmarks/results/colour_baseline.json
+    python benchmarks/colour_baseline.py [--images 400] [--trials 40]    writes benchmarks/results/colour_baseline.json
 """
 
 from __future__ import annotations
