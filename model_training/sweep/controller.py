@@ -6,6 +6,7 @@ on from their checkpoints. Knows the trial protocol (`training/spec.py`) and not
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -127,7 +128,9 @@ class _Sweep:
             end_all([trial.handle for trial in self.running.values()])
             self.clock.save(now=True)
         self._salvage(waiting)
-        return best_trial(self.job, self.results, self.folder, self.reporter, self.clock.reason)
+        best = best_trial(self.job, self.results, self.folder, self.reporter, self.clock.reason)
+        self._tidy()
+        return best
 
     def _restore(self) -> list[int]:
         """Finished trials of an earlier call are kept; the numbers of the others are returned, begun ones first."""
@@ -146,6 +149,12 @@ class _Sweep:
             self.reporter(Event("message", f"{len(self.results)} of {self.trials} trials were finished before"))
         left = [number for number in range(self.trials) if number not in self.results]
         return sorted(left, key=lambda number: not self.folders[number].started)
+
+    def _tidy(self) -> None:
+        """What only an unfinished sweep needs is most of its bytes: decoded images, states to go on from."""
+        shutil.rmtree(self.folder / "trials" / "cache", ignore_errors=True)
+        for folder in self.folders:
+            (folder.path / "checkpoints" / "last.safetensors").unlink(missing_ok=True)
 
     def _start(self, number: int, to_come: int) -> None:
         folder = self.folders[number]
