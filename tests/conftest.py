@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,23 @@ def bccd() -> Path:
     if not (path / "Annotations").is_dir():
         pytest.skip(f"the BCCD photographs are not at {path} (set CVA_BCCD)")
     return path
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """With CVA_STRICT_SKIPS (CI), a skip whose reason is not in allowed_skips.txt is said; `sessionfinish` fails it."""
+    for reason in _strange_skips(terminalreporter):
+        terminalreporter.write_line(f"skipped for a reason that is not in tests/allowed_skips.txt: {reason}", red=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CVA_STRICT_SKIPS") and reporter is not None and _strange_skips(reporter):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _strange_skips(reporter: pytest.TerminalReporter) -> list[str]:
+    lines = (ROOT / "tests" / "allowed_skips.txt").read_text().splitlines()
+    allowed = [line for line in lines if line and not line.startswith("#")]
+    reasons = [report.longrepr[2].removeprefix("Skipped: ") for report in reporter.stats.get("skipped", [])]
+    return sorted({reason for reason in reasons if not any(re.fullmatch(pattern, reason) for pattern in allowed)})

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model_training.cli.output import Output
+from model_training.cli.output import Output, shown
 
 if TYPE_CHECKING:
     from model_training.workspaces.base import Dataset, Run
@@ -40,10 +40,14 @@ def run(args: argparse.Namespace, out: Output) -> dict[str, Any]:
 
     started = time.monotonic()
     workspace = LocalWorkspace.open()
-    out.say(f"workspace {workspace.path}")
+    out.say(f"workspace {shown(workspace.path)}")
     dataset = _dataset(workspace, args, out)
     finished = _train(workspace, dataset, args, out)
-    return _show(workspace, finished, time.monotonic() - started, out)
+    return _show(workspace, finished, _samples(workspace, args), time.monotonic() - started, out)
+
+
+def _samples(workspace: LocalWorkspace, args: argparse.Namespace) -> Path:
+    return workspace.path / "samples" / f"caps-{args.images}-{args.seed}"
 
 
 def _dataset(workspace: LocalWorkspace, args: argparse.Namespace, out: Output) -> Dataset:
@@ -53,11 +57,11 @@ def _dataset(workspace: LocalWorkspace, args: argparse.Namespace, out: Output) -
     from model_training.data.formats import read_format
     from model_training.data.sample import make_sample
 
-    folder = workspace.path / "samples" / f"caps-{args.images}-{args.seed}"
+    folder = _samples(workspace, args)
     _heading(out, "labelled images", f"cva data sample --to DIR --images {args.images} --seed {args.seed}")
     if not (folder / "MLTable").is_file():
         make_sample(folder, args.images, args.seed)
-    out.say(f"    {args.images} photographs of bottles in {folder}")
+    out.say(f"    {args.images} photographs of bottles in {shown(folder)}")
 
     _heading(
         out, "a dataset, checked", f"cva data import DIR --format jsonl --name {DATASET}; cva data check {DATASET}"
@@ -103,7 +107,7 @@ def _train(workspace: LocalWorkspace, dataset: Dataset, args: argparse.Namespace
     return execute(workspace, create(workspace, published, asked).id, console(out))
 
 
-def _show(workspace: LocalWorkspace, run: Run, seconds: float, out: Output) -> dict[str, Any]:
+def _show(workspace: LocalWorkspace, run: Run, folder: Path, seconds: float, out: Output) -> dict[str, Any]:
     """The card, where everything lies, and what to try next."""
     from model_training.cli.model import say_card
 
@@ -113,11 +117,10 @@ def _show(workspace: LocalWorkspace, run: Run, seconds: float, out: Output) -> d
     say_card(model, workspace.models.lineage(model), len(workspace.models.trained_on(model)), out)
     report = run.folder / "report"
     pictures = sorted((report / "pictures").iterdir())
-    out.say(f"    {len(pictures)} held-out images with their boxes: {report / 'pictures'}")
-    out.say(f"    a page with the curves, the confusion matrix and the pictures: {report / 'report.html'}")
-    test = _original(workspace, run)
+    out.say(f"    {len(pictures)} held-out images with their boxes: {shown(report / 'pictures')}")
+    out.say(f"    a page with the curves, the confusion matrix and the pictures: {shown(report / 'report.html')}")
     out.say(f"\n{seconds / 60:.1f} minutes. Try next:")
-    out.say(f"    cva score {test} --model {MODEL} --out scored")
+    out.say(f"    cva score {_held_out(workspace, run, folder)} --model {MODEL} --out scored")
     out.say(f"    cva model pull {MODEL} --version latest --to device")
     out.say("    cva data import ~/caps --format voc --name caps     # your own; then submit with --dataset-name caps")
     return {
@@ -137,13 +140,14 @@ def _show(workspace: LocalWorkspace, run: Run, seconds: float, out: Output) -> d
     }
 
 
-def _original(workspace: LocalWorkspace, run: Run) -> Path:
-    """A held-out image as it was generated."""
-    from model_training.data.jsonl import read_rows, resolve_image
+def _held_out(workspace: LocalWorkspace, run: Run, folder: Path) -> str:
+    """An image of the test part, as it was generated."""
+    from model_training.data.jsonl import read_rows
 
-    test = workspace.datasets.split(workspace.datasets.get(run.parameters["dataset"])).test
-    row = next((row for row in read_rows(test) if row.boxes), read_rows(test)[0])
-    return resolve_image(row, test)
+    dataset = workspace.datasets.get(run.parameters["dataset"])
+    rows = read_rows(workspace.datasets.split(dataset).test)
+    row = next((row for row in rows if row.boxes), rows[0])
+    return shown(folder / row.file_name)
 
 
 def _heading(out: Output, title: str, command: str) -> None:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model_training.cli.output import Output
+from model_training.cli.output import Output, shown
 from scoring.errors import UsageError
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def say_card(model: Model, lineage: dict[str, Any], seen: int, out: Output) -> N
     out.say(f"  trained on {tags.get('dataset_name', '?')}:{tags.get('dataset_version', '?')} ({seen} images seen)")
     out.say(f"  run        {tags.get('run_id', '?')}, commit {lineage.get('git_commit') or 'none'}")
     out.say(f"  gate       {tags.get('gate_reason', '')}")
-    out.say(f"  files      {len(manifest['files'])}, all verified, in {model.path}")
+    out.say(f"  files      {len(manifest['files'])}, all verified, in {shown(model.path)}")
     per_label = metrics.get("per_label") or {}
     if per_label:
         keys = ("average_precision", "precision", "recall")

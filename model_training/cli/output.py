@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TextIO
 
 
@@ -40,6 +41,12 @@ class Output:
             json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str, allow_nan=False),
             flush=True,
         )
+
+
+def shown(path: Path) -> str:
+    """A path as a person would type it from here."""
+    whole, here = path.resolve(), Path.cwd()
+    return str(whole.relative_to(here)) if whole.is_relative_to(here) else str(whole)
 
 
 def _cell(value: object) -> str:

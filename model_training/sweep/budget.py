@@ -1,8 +1,8 @@
 """One dial derives the rest: how many trials, which model and image size a budget on processor cores can train.
 
 The rule (docs/job-file.md): with a budget and no GPU no trial gets less than four minutes, so there may be fewer of
-them; the model is `nano`, a size that job files cannot name; the images are 256 px up to seven minutes of CPU time for a
-trial, 320 px up to an hour, 416 px up to four hours, else 640 px. What the job fixes as one plain value stays. Pure.
+them; the model is `nano`, a size that job files cannot name; the images are 256 px up to seven minutes of CPU time for
+a trial, 320 px up to an hour, 416 px up to four hours, else 640 px. What the job fixes as one plain value stays. Pure.
 """
 
 from __future__ import annotations
