@@ -13,19 +13,20 @@ import pytest
 
 from model_training.workspaces.local import LocalWorkspace, layout
 from model_training.workspaces.local.files import write_text
-from model_training.workspaces.local.layout import find, open_layout
+from model_training.workspaces.local.layout import open_layout
 from model_training.workspaces.local.locking import file_lock
+from scoring.edge.registry import find_workspace
 from scoring.errors import ConflictError, IncompatibleError, StorageError
 
 
 def test_a_named_workspace_wins_over_the_environment(tmp_path: Path) -> None:
-    assert find(tmp_path / "named") == tmp_path / "named"
-    assert find(None) == Path(os.environ["CVA_WORKSPACE"])
+    assert find_workspace(tmp_path / "named") == tmp_path / "named"
+    assert find_workspace(None) == Path(os.environ["CVA_WORKSPACE"])
 
 
 def test_a_project_folder_stands_for_the_workspace_inside(tmp_path: Path) -> None:
     LocalWorkspace.open(tmp_path / "project" / ".cva")
-    assert find(tmp_path / "project") == tmp_path / "project" / ".cva"
+    assert find_workspace(tmp_path / "project") == tmp_path / "project" / ".cva"
 
 
 def test_else_the_nearest_one_upwards_else_a_new_one_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,9 +34,9 @@ def test_else_the_nearest_one_upwards_else_a_new_one_here(tmp_path: Path, monkey
     below = tmp_path / "project" / "a" / "b"
     below.mkdir(parents=True)
     monkeypatch.chdir(below)
-    assert find(None) == below / ".cva"
+    assert find_workspace(None) == below / ".cva"
     LocalWorkspace.open(tmp_path / "project" / ".cva")
-    assert find(None) == tmp_path / "project" / ".cva"
+    assert find_workspace(None) == tmp_path / "project" / ".cva"
 
 
 def test_a_new_workspace_ignores_itself_and_has_a_schema(tmp_path: Path) -> None:

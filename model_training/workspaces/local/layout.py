@@ -5,7 +5,6 @@ Every path that is stored inside is relative to the folder, so it can be moved. 
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -72,19 +71,6 @@ def check_name(name: str, what: str) -> str:
             hint="choose another name",
         )
     return name
-
-
-def find(path: Path | None) -> Path:
-    """`path`, else CVA_WORKSPACE, else the nearest `.cva` upwards, else `.cva` here."""
-    named = path or (Path(os.environ["CVA_WORKSPACE"]) if os.environ.get("CVA_WORKSPACE") else None)
-    if named is not None:
-        inside = named / ".cva"
-        return (inside if (inside / "workspace.json").is_file() else named).expanduser().absolute()
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / ".cva" / "workspace.json").is_file():
-            return folder / ".cva"
-    return here / ".cva"
 
 
 def open_layout(root: Path, migrations: Mapping[int, Callable[[Path], None]] = MIGRATIONS) -> Layout:

@@ -9,7 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model_training.workspaces.local.layout import Layout, find, open_layout
+from model_training.workspaces.local.layout import Layout, open_layout
+from scoring.edge.registry import find_workspace
 
 if TYPE_CHECKING:
     from model_training.workspaces.local.automl import LocalAutoML
@@ -31,7 +32,7 @@ class LocalWorkspace:
 
         Raises: StorageError (a file, or a folder with other things), IncompatibleError (made by a newer version).
         """
-        workspace = cls(open_layout(find(Path(path) if path is not None else None)))
+        workspace = cls(open_layout(find_workspace(path)))
         workspace._recover()
         return workspace
 
