@@ -11,8 +11,8 @@ from model_training.cli.output import Output
 from scoring.errors import UsageError
 
 if TYPE_CHECKING:
+    from model_training.job_run import Finished
     from model_training.jobs.data import JobData
-    from model_training.jobs.run import Finished
     from model_training.jobs.spec import JobSpec
     from model_training.workspaces.base import Run
 
@@ -100,8 +100,8 @@ def _plain(value: Any) -> str:
 
 def run_job_file(args: argparse.Namespace, out: Output) -> dict[str, Any]:
     from model_training.cli.progress import console
+    from model_training.job_run import Asked, open_run, prepare, run_job
     from model_training.jobs.load import load_job
-    from model_training.jobs.run import Asked, open_run, prepare, run_job
     from model_training.sweep.controller import fitted
     from model_training.workspaces.local import LocalWorkspace
 
