@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from model_training.evaluation.report import write_report
 from model_training.jobs.data import JobData, resolve_data
 from model_training.jobs.explain import hyperparameter_settings, job_settings
 from model_training.jobs.spec import JobSpec
@@ -81,7 +82,8 @@ def run_job(workspace: LocalWorkspace, asked: Asked, data: JobData, run: Run, re
         tell(Event("stage", f"train on {len(data.train.rows)} images, choose on {len(data.validation.rows)}"))
         best = workspace.automl.run(job, "local", folder=run.folder / "sweep", reporter=tell)
         bundle = _package(best, data, asked, run, tell)
-        workspace.runs.update(run.id, status="Completed", result=_result(best, bundle, run))
+        page = _report(best, bundle, data, asked, run)
+        workspace.runs.update(run.id, status="Completed", result=_result(best, bundle, page, run))
     return Finished(workspace.runs.get(run.id), best, bundle)
 
 
@@ -93,7 +95,7 @@ def _package(best: BestTrial, data: JobData, asked: Asked, run: Run, reporter: R
         best.best,
         labels=data.labels,
         validation=best.job.data.validation,
-        test=data.test.written(run.folder / "data" / "test.jsonl") if data.test else None,
+        test=_test_part(data, run),
         source=Source(
             name=asked.job.experiment_name or "job",
             dataset_name=data.dataset.name if data.dataset else asked.job.training_data,
@@ -109,6 +111,17 @@ def _package(best: BestTrial, data: JobData, asked: Asked, run: Run, reporter: R
     )
 
 
+def _test_part(data: JobData, run: Run) -> Path | None:
+    return data.test.written(run.folder / "data" / "test.jsonl") if data.test else None
+
+
+def _report(best: BestTrial, bundle: Bundle, data: JobData, asked: Asked, run: Run) -> Path:
+    """The page about the part that was measured."""
+    assert best.job.data is not None
+    part = _test_part(data, run) or best.job.data.validation
+    return write_report(bundle, best, part, run.folder / "report", title=asked.job.experiment_name or "job")
+
+
 def _keep_settings(job: JobSpec, folder: Path) -> None:
     """The job's text and its settings as they were resolved lie in the run's folder."""
     write_bytes(folder / "job.yml", job.source.encode())
@@ -116,12 +129,13 @@ def _keep_settings(job: JobSpec, folder: Path) -> None:
     write_json(folder / "settings.json", {**job_settings(job), "hyperparameters": settings})
 
 
-def _result(best: BestTrial, bundle: Bundle, run: Run) -> Json:
+def _result(best: BestTrial, bundle: Bundle, page: Path, run: Run) -> Json:
     return {
         "metrics": bundle.manifest["metrics"],
         "best_trial": best.best.number + 1,
         "paths": {
             "bundle": str(bundle.path),
+            "report": str(page),
             "leaderboard": str(best.folder / "leaderboard.json"),
             "run": str(run.folder),
         },

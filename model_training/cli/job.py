@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model_training.cli.output import Output
+from model_training.cli.output import Output, shown
 from scoring.errors import UsageError
 
 if TYPE_CHECKING:
@@ -159,8 +159,9 @@ def _say_finished(finished: Finished, out: Output) -> dict[str, Any]:
     run, bundle = finished.run, finished.bundle
     metrics = bundle.manifest["metrics"]
     _say_card(bundle.manifest, out)
-    out.say(f"bundle: {bundle.path}")
-    out.say(f"next: cva score PHOTO --bundle {bundle.path}   |   cva job show {run.id}")
+    out.say(f"\nbundle: {shown(bundle.path)}")
+    out.say(f"report: {shown(Path(run.result['paths']['report']))}")
+    out.say(f"next: cva score PHOTO --bundle {shown(bundle.path)}   |   cva job show {run.id}")
     return {"run": run.id, "status": run.status, "metrics": metrics, "paths": run.result["paths"]}
 
 
