@@ -72,7 +72,8 @@ class Progress:
         """How many epochs the plan or the budget allows, as far as is known now."""
         if not self.epochs_done:
             return self.plan.epochs
-        return min(self.plan.epochs, math.ceil(self.epochs_done / self.share - 1e-6))
+        allowed = math.ceil(self.epochs_done / self.share - 1e-6)
+        return min(self.plan.epochs, max(allowed, self.at.epoch))
 
     @property
     def seconds_left(self) -> float:
