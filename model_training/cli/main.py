@@ -86,6 +86,8 @@ def _run(noun: str, rest: Sequence[str], out: Output) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except ModuleNotFoundError as error:
+        return _report(_not_installed(error), out)
     except OSError as error:
         return _report(_from_os(error), out)
 
@@ -99,8 +101,23 @@ def _report(error: CvaError, out: Output) -> int:
         print(f"  {line}", file=sys.stderr)
     print(f"cva: {error}", file=sys.stderr)
     if out.json_only:
-        out.json({"error": {"type": type(error).__name__, "message": error.message, "hint": error.hint}})
+        facts = {"type": type(error).__name__, "message": error.message, "hint": error.hint}
+        problems = list(getattr(error, "problems", ()))
+        out.json({"error": {**facts, "problems": problems} if problems else facts})
     return error.exit_code
+
+
+def _not_installed(error: ModuleNotFoundError) -> CvaError:
+    """A light installation scores and pulls; the rest needs an extra. Our own modules are always there."""
+    from scoring.errors import UsageError
+
+    missing = (error.name or "").partition(".")[0]
+    if missing in ("", "model_training", "scoring"):
+        raise error
+    return UsageError(
+        f"this command needs the training extra: {missing} is not installed",
+        hint="in the project's folder: make setup, or pip install '.[train]'",
+    )
 
 
 def _from_os(error: OSError) -> CvaError:
