@@ -16,7 +16,7 @@ def _boxes(count: int, seed: int) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     corner = torch.rand(count, 2, generator=generator) * 60
     boxes = torch.cat((corner, corner + 5 + torch.rand(count, 2, generator=generator) * 30), 1)
-    return boxes, torch.rand(count, 2, generator=generator)
+    return boxes, 0.01 + 0.99 * torch.rand(count, 2, generator=generator)  # above the lowest score that is kept
 
 
 @settings(deadline=None, max_examples=40)
