@@ -53,6 +53,10 @@ def submit(args: argparse.Namespace, out: Output) -> dict[str, Any]:
         args.budget_minutes,
         args.new,
     )
+    if args.budget_minutes is None:
+        from model_training.cli.job import warn_of_hours
+
+        warn_of_hours(out)
     if args.dry_run:
         dataset = check(workspace, asked)
         out.say(

@@ -134,20 +134,27 @@ def _with_run_level(job: JobSpec, args: argparse.Namespace) -> JobSpec:
 
 
 def _say_plan(job: JobSpec, data: JobData, out: Output) -> None:
-    from model_training.sweep.processes import cores, visible_gpus
-
     for warning in job.warnings:
         out.warn(warning)
     if job.compute not in ("", "local", "azureml:local"):
         out.say(f"compute {job.compute}: this run uses this machine")
     for note in data.notes:
         out.say(note)
-    if not (job.budget_minutes or job.budget_cpu_seconds or visible_gpus()):
-        count = cores()
-        out.warn(
-            f"{count} CPU core{'s' if count > 1 else ''} and no GPU: small models and up train for hours; "
-            "--budget-minutes 10 takes sizes that fit"
-        )
+    if not (job.budget_minutes or job.budget_cpu_seconds):
+        warn_of_hours(out)
+
+
+def warn_of_hours(out: Output) -> None:
+    """Without a budget and a GPU a job's own sizes take long; said before anything starts."""
+    from model_training.sweep.processes import cores, visible_gpus
+
+    if visible_gpus():
+        return
+    count = cores()
+    out.warn(
+        f"{count} CPU core{'s' if count > 1 else ''} and no GPU: small models and up train for hours; "
+        "--budget-minutes 10 takes sizes that fit"
+    )
 
 
 def _counts(data: JobData) -> dict[str, int]:

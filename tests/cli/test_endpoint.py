@@ -135,6 +135,17 @@ def test_a_dry_run_checks_and_starts_nothing(
     assert list(workspace.runs.list()) == []
 
 
+def test_hours_are_warned_of_where_there_is_neither_budget_nor_gpu(
+    workspace: LocalWorkspace, job: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(job)
+    monkeypatch.setattr("model_training.sweep.processes.visible_gpus", lambda: ())
+    assert cva(*SUBMIT, "--dry-run") == 0
+    assert "--budget-minutes" in capsys.readouterr().err
+    assert cva(*SUBMIT, "--dry-run", "--budget-minutes", "10") == 0
+    assert "--budget-minutes" not in capsys.readouterr().err
+
+
 def test_not_waiting_returns_the_run_at_once(
     workspace: LocalWorkspace, job: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
