@@ -70,7 +70,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._handle(b"")
 
     def do_POST(self) -> None:
-        length = self.headers.get("Content-Length", "")
+        length = self.headers.get("Content-Length", "0")  # a request with neither header has no body (RFC 9112, 6.3)
         if self.headers.get("Transfer-Encoding") or not (length.isascii() and length.isdigit()):
             self._refuse(Answer(411, {"message": "expected a Content-Length"}))
         elif len(length) > 12 or int(length) > MAX_BODY:
