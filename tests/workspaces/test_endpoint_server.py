@@ -206,7 +206,7 @@ def raw(server: EndpointServer, text: bytes) -> bytes:
         ("Content-Length: 99999999999999999999", b"413"),
         ("Content-Length: -1", b"411"),
         ("Transfer-Encoding: chunked", b"411"),
-        ("X-None: 1", b"400"),  # no body at all: not a JSON object
+        ("X-None: 1", b"415"),  # no body at all: not JSON
     ],
 )
 def test_bodies_are_limited_before_they_are_read(server: EndpointServer, header: str, status: bytes) -> None:
