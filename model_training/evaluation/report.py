@@ -12,7 +12,7 @@ from model_training.evaluation.confusion import confusion
 from model_training.evaluation.curves import curves
 from model_training.evaluation.measure import detect_part
 from model_training.evaluation.page import write_page
-from model_training.workspaces.base import BestTrial, Bundle, Reporter, silent
+from model_training.workspaces.base import BestTrial, Bundle
 from scoring.detector import Detector
 from scoring.draw import annotate, save_annotated
 from scoring.images import open_image
@@ -20,16 +20,14 @@ from scoring.images import open_image
 PICTURES = 12
 
 
-def write_report(
-    bundle: Bundle, sweep: BestTrial, part: Path, folder: Path, *, title: str, reporter: Reporter = silent
-) -> Path:
+def write_report(bundle: Bundle, sweep: BestTrial, part: Path, folder: Path, *, title: str) -> Path:
     """`folder/report.html` with its plots, and annotated images of `part` in `folder/pictures`; returns the page.
 
     Everything is computed with the bundle's ONNX file at its operating threshold.
     """
     detector = Detector.load(bundle.path)
     threshold = detector.bundle.postprocess.score_threshold
-    truth, found = detect_part(detector, part, reporter=reporter)
+    truth, found = detect_part(detector, part)
     return write_page(
         folder,
         title=title,
@@ -41,10 +39,10 @@ def write_report(
     )
 
 
-def draw_pictures(detector: Detector, part: Path, folder: Path, count: int = PICTURES) -> list[Path]:
-    """Annotated copies of `count` images, spread over the part, in its order."""
+def draw_pictures(detector: Detector, part: Path, folder: Path) -> list[Path]:
+    """Annotated copies of `PICTURES` images, spread over the part, in its order."""
     folder.mkdir(parents=True, exist_ok=True)
-    chosen = _spread(read_rows(part), count)
+    chosen = _spread(read_rows(part), PICTURES)
     paths = [resolve_image(row, part) for row in chosen]
     taken = {path.resolve() for path in paths}
     pictures: list[Path] = []
