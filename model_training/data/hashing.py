@@ -14,6 +14,7 @@ from PIL import Image
 
 SIDE = 64
 FREQUENCIES = 16
+HEX_DIGITS = FREQUENCIES * FREQUENCIES // 4
 
 
 def perceptual_hash(image: Image.Image) -> str:
