@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +18,7 @@ from model_training.jobs.spec import JobSpec
 from model_training.packaging.bundle import Source, make_bundle
 from model_training.provenance import git_commit
 from model_training.workspaces.base import BestTrial, Bundle, Event, Json, Reporter, Run, silent
-from scoring.errors import CancelledError, CvaError
+from model_training.workspaces.local.execution import recorded, tee
 from scoring.files import write_bytes, write_json
 
 if TYPE_CHECKING:
@@ -74,9 +72,9 @@ def open_run(workspace: LocalWorkspace, asked: Asked, data: JobData) -> Run:
 
 def run_job(workspace: LocalWorkspace, asked: Asked, data: JobData, run: Run, reporter: Reporter = silent) -> Finished:
     """Do the work of the run. Raises what the sweep and the packaging raise, after it is in the run's record."""
-    with workspace.runs.own(run.id), _recorded(workspace, run.id):
+    with workspace.runs.own(run.id), recorded(workspace, run.id):
         workspace.runs.update(run.id, status="Running")
-        tell = _both(workspace.runs.reporter(run.id), reporter)
+        tell = tee(workspace, run.id, reporter)
         job = replace(asked.job, data=data.paths(run.folder / "data"))
         _keep_settings(job, run.folder)
         tell(Event("stage", f"train on {len(data.train.rows)} images, choose on {len(data.validation.rows)}"))
@@ -140,26 +138,3 @@ def _result(best: BestTrial, bundle: Bundle, page: Path, run: Run) -> Json:
             "run": str(run.folder),
         },
     }
-
-
-@contextmanager
-def _recorded(workspace: LocalWorkspace, run_id: str) -> Iterator[None]:
-    """However the block ends, the run's record says so."""
-    try:
-        yield
-    except (CancelledError, KeyboardInterrupt) as stop:
-        workspace.runs.update(run_id, status="Canceled", error=str(stop) or "interrupted; the same command goes on")
-        raise
-    except (CvaError, OSError) as failure:
-        workspace.runs.update(run_id, status="Failed", error=str(failure))
-        raise
-    finally:
-        workspace.automl.end_run(workspace.runs.get(run_id))
-
-
-def _both(first: Reporter, second: Reporter) -> Reporter:
-    def tell(event: Event) -> None:
-        first(event)
-        second(event)
-
-    return tell

@@ -11,15 +11,14 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model_training.workspaces.base import Dataset, Event, Json, PublishedPipeline, Reporter, Run, silent
+from model_training.workspaces.local.execution import recorded, tee
 from model_training.workspaces.local.layout import check_name
-from scoring.errors import CancelledError, CvaError, UsageError
+from scoring.errors import UsageError
 
 if TYPE_CHECKING:
     from model_training.pipeline import Registered
@@ -110,10 +109,10 @@ def _spawn(workspace: LocalWorkspace, run: Run, lock: int) -> subprocess.Popen[b
 
 def execute(workspace: LocalWorkspace, run_id: str, reporter: Reporter = silent, lock: int | None = None) -> Run:
     """Do the work of a run in this process. Raises what the pipeline raises, after it is in the run's record."""
-    with workspace.runs.own(run_id, lock), _recorded(workspace, run_id):
+    with workspace.runs.own(run_id, lock), recorded(workspace, run_id):
         workspace.runs.update(run_id, status="Running")
         folder = workspace.runs.get(run_id).folder
-        made = _train(workspace, workspace.runs.get(run_id), _tee(workspace, run_id, reporter))
+        made = _train(workspace, workspace.runs.get(run_id), tee(workspace, run_id, reporter))
         workspace.runs.update(run_id, status="Completed", result=_result(made, folder))
     return workspace.runs.get(run_id)
 
@@ -139,41 +138,6 @@ def _train(workspace: LocalWorkspace, run: Run, reporter: Reporter) -> Registere
         git_commit=published.git_commit,
         reporter=reporter,
     )
-
-
-@contextmanager
-def _recorded(workspace: LocalWorkspace, run_id: str) -> Iterator[None]:
-    """However the block ends, the run's record and MLflow say so."""
-    status, error = "Failed", ""
-    try:
-        yield
-        status = "Completed"
-    except (CancelledError, KeyboardInterrupt) as stop:
-        status, error = "Canceled", str(stop) or "interrupted; submit again to go on"
-        raise
-    except CvaError as failure:
-        error = str(failure)
-        raise
-    except BaseException as failure:
-        error = f"{type(failure).__name__}: {failure}"
-        raise
-    finally:
-        if status != "Completed":
-            workspace.runs.reporter(run_id)(Event("warning", f"{status}: {error}"))
-            workspace.runs.update(run_id, status=status, error=error)
-        workspace.automl.end_run(workspace.runs.get(run_id))
-
-
-def _tee(workspace: LocalWorkspace, run_id: str, reporter: Reporter) -> Reporter:
-    log, cancelled = workspace.runs.reporter(run_id), workspace.runs.cancelled(run_id)
-
-    def tell(event: Event) -> None:
-        if event.kind == "stage" and cancelled():
-            raise CancelledError(f"run {run_id} was cancelled", hint="submit the same again to go on with it")
-        log(event)
-        reporter(event)
-
-    return tell
 
 
 def _result(made: Registered, folder: Path) -> Json:
