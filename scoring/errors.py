@@ -4,6 +4,10 @@ CvaError                     exit 1
 ├── UsageError               exit 2   a wrong argument, name or job file
 ├── NotFoundError            exit 1   a dataset, model, endpoint, run or file that is not there
 ├── OfflineError             exit 1   a registry that cannot be reached now; what is installed goes on
+├── UnavailableError         exit 1   a server that cannot answer now; `retry_after` seconds later it may
+│   ├── BusyError                     its queue is full
+│   ├── NotReadyError                 no model is loaded, or one is being loaded
+│   └── DeadlineError                 the answer was not there in time
 ├── ConflictError            exit 1   it exists already, or somebody else holds the lock
 │   └── LockedError          exit 75  another process is changing it right now; try again
 ├── DataError                exit 1   labelled data that cannot be used; `problems` lists the rows
@@ -52,6 +56,24 @@ class NotFoundError(CvaError):
 
 
 class OfflineError(CvaError):
+    pass
+
+
+class UnavailableError(CvaError):
+    def __init__(self, message: str, *, hint: str = "", retry_after: int = 1) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class BusyError(UnavailableError):
+    pass
+
+
+class NotReadyError(UnavailableError):
+    pass
+
+
+class DeadlineError(UnavailableError):
     pass
 
 
