@@ -43,6 +43,7 @@ _ONE_STAGE: Mapping[str, Any] = {
     "layers_to_freeze": 0,
 }
 _DEFAULTS = {"yolov5": _ONE_STAGE}
+MODEL_SIZES = ("pico", "nano", "small", "medium", "large", "extra_large")  # job files name small and up
 
 
 def names() -> tuple[str, ...]:
@@ -63,9 +64,14 @@ def build(name: str, *, classes: int, model_size: str) -> nn.Module:
     from model_training.algorithms.one_stage import SIZES, OneStage
 
     _known(name)
-    if model_size not in SIZES:
-        raise UsageError(f"expected model_size to be one of {', '.join(SIZES)}, found {model_size!r}")
-    return OneStage(classes, SIZES[model_size])
+    return OneStage(classes, SIZES[check_model_size(model_size)])
+
+
+def check_model_size(name: str) -> str:
+    """Raises: UsageError."""
+    if name not in MODEL_SIZES:
+        raise UsageError(f"expected model_size to be one of {', '.join(MODEL_SIZES)}, found {name!r}")
+    return name
 
 
 def _known(name: str) -> str:

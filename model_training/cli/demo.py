@@ -30,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--images", type=int, default=400, help="to generate (default 400)")
     top.add_argument("--minutes", type=float, default=5.0, help="for the training (default 5)")
     top.add_argument("--seed", type=int, default=7, help="of the generated images (default 7)")
+    top.add_argument("--model-size", default="", metavar="SIZE", help="pico, nano, small, … (default: by the minutes)")
     top.add_argument("--new", action="store_true", help="do not go on with an interrupted demo")
     top.set_defaults(run=run, long=True)
     return top
@@ -101,9 +102,18 @@ def _train(workspace: LocalWorkspace, dataset: Dataset, args: argparse.Namespace
         out,
         "train, measure, register",
         f"cva endpoint submit --dataset-name {DATASET} --model-name {MODEL} --cluster local"
-        f" --experiment {EXPERIMENT} --budget-minutes {args.minutes:g}",
+        f" --experiment {EXPERIMENT} --budget-minutes {args.minutes:g}"
+        + (f" --model-size {args.model_size}" if args.model_size else ""),
     )
-    asked = Submission(EXPERIMENT, dataset.reference, MODEL, "local", budget_minutes=args.minutes, new=args.new)
+    asked = Submission(
+        EXPERIMENT,
+        dataset.reference,
+        MODEL,
+        "local",
+        budget_minutes=args.minutes,
+        new=args.new,
+        model_size=args.model_size,
+    )
     return execute(workspace, create(workspace, published, asked).id, console(out))
 
 

@@ -25,6 +25,7 @@ def add_submit(verbs: Any) -> None:
     command.add_argument("--pipeline-version", type=int, help="(default: the endpoint's default version)")
     command.add_argument("--register", choices=("always", "if-better"), default="always")
     command.add_argument("--budget-minutes", type=float, help="wall clock of the sweep; sizes follow from it")
+    command.add_argument("--model-size", metavar="SIZE", help="pico, nano, small, medium, large or extra_large")
     command.add_argument("--no-wait", action="store_true", help="start it in a process of its own and return")
     command.add_argument("--dry-run", action="store_true", help="check everything and start nothing")
     command.add_argument("--new", action="store_true", help="do not go on with an interrupted run of the same")
@@ -52,6 +53,7 @@ def submit(args: argparse.Namespace, out: Output) -> dict[str, Any]:
         args.register,
         args.budget_minutes,
         args.new,
+        model_size=args.model_size or "",
     )
     if args.budget_minutes is None:
         from model_training.cli.job import warn_of_hours

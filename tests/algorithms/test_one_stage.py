@@ -10,6 +10,10 @@ from model_training.algorithms.one_stage import SIZES, Prediction
 from model_training.errors import UsageError
 
 
+def test_the_sizes_that_can_be_asked_for_are_those_that_can_be_built() -> None:
+    assert tuple(SIZES) == algorithms.MODEL_SIZES
+
+
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)

@@ -66,7 +66,7 @@ def test_a_run_pins_what_the_names_meant_when_it_was_submitted(published: LocalW
 def test_it_executes_the_published_version_with_its_parameters(
     published: LocalWorkspace, trains: list[dict[str, Any]]
 ) -> None:
-    run = begin(published, Submission("e", "caps", "M", "local", "if-better", 1.5))
+    run = begin(published, Submission("e", "caps", "M", "local", "if-better", 1.5, model_size="pico"))
     published.endpoints.publish("train_caps", JOB.replace("number_of_epochs: 1", "number_of_epochs: 2"))
     said: list[Event] = []
     done = execute(published, run.id, said.append)
@@ -78,6 +78,7 @@ def test_it_executes_the_published_version_with_its_parameters(
     assert (asked["register"], asked["run_id"]) == ("if-better", run.id)
     assert asked["template"].training_parameters["number_of_epochs"] == 1
     assert asked["template"].budget_minutes == 1.5
+    assert asked["template"].overrides == {"model_size": "pico"}
     assert [event.kind for event in said] == ["message", "stage"]
     assert "train_caps version 1 on caps:1" in published.runs.log(run.id)
 
@@ -130,6 +131,7 @@ def test_the_same_submission_goes_on_and_another_does_not(
     "asked",
     [
         Submission("e", "caps", "M", "local", "sometimes"),
+        Submission("e", "caps", "M", "local", model_size="gigantic"),
         Submission("e", "caps", "M", "local", budget_minutes=0),
         Submission("e", "caps", "M", "local", budget_minutes=float("nan")),
         Submission("e", "caps", "../M", "local"),

@@ -39,6 +39,7 @@ class Submission:
     budget_minutes: float | None = None  # wall clock of the sweep
     new: bool = False
     source: str = ""  # who asks, for the log
+    model_size: str = ""  # pico to extra_large; empty: what the template or the budget says
 
 
 def check(workspace: LocalWorkspace, asked: Submission) -> Dataset:
@@ -49,6 +50,10 @@ def check(workspace: LocalWorkspace, asked: Submission) -> Dataset:
         raise UsageError(f"register {asked.register!r}: expected one of {', '.join(REGISTER)}")
     if asked.budget_minutes is not None and not asked.budget_minutes > 0:
         raise UsageError(f"budget of {asked.budget_minutes:g} minutes: expected more than 0")
+    if asked.model_size:
+        from model_training.algorithms import check_model_size
+
+        check_model_size(asked.model_size)
     workspace.automl.check(asked.cluster)
     return workspace.datasets.get(asked.dataset_name)
 
@@ -67,6 +72,8 @@ def create(workspace: LocalWorkspace, published: PublishedPipeline, asked: Submi
     }
     if asked.budget_minutes is not None:
         parameters["budget_minutes"] = f"{asked.budget_minutes:g}"
+    if asked.model_size:
+        parameters["model_size"] = asked.model_size
     same = json.dumps([parameters, asked.experiment, dataset.sha256], sort_keys=True)
     fingerprint = hashlib.sha256(same.encode()).hexdigest()
     unfinished = None if asked.new else workspace.runs.resumable(fingerprint)
@@ -126,6 +133,8 @@ def _train(workspace: LocalWorkspace, run: Run, reporter: Reporter) -> Registere
     template = parse_job(published.template, f"{published.endpoint} version {published.version}")
     if "budget_minutes" in asked:
         template = replace(template, budget_minutes=float(asked["budget_minutes"]))
+    if "model_size" in asked:
+        template = replace(template, overrides={**template.overrides, "model_size": asked["model_size"]})
     reporter(Event("message", f"{published.endpoint} version {published.version} on {asked['dataset']}"))
     return train_and_register(
         workspace,
