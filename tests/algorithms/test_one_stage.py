@@ -50,10 +50,11 @@ def test_sizes_grow() -> None:
         with torch.device("meta"):
             model = algorithms.build("yolov5", classes=3, model_size=name)
         counts.append(sum(parameter.numel() for parameter in model.parameters()))
-    assert list(SIZES) == ["nano", "small", "medium", "large", "extra_large"]
+    assert list(SIZES) == ["pico", "nano", "small", "medium", "large", "extra_large"]
     assert counts == sorted(counts)
-    assert counts[0] < 3e6
-    assert 5e6 < counts[1] < 15e6
+    assert counts[0] < 0.35e6
+    assert counts[1] < 3e6
+    assert 5e6 < counts[2] < 15e6
     assert 30e6 < counts[-1] < 100e6
 
 
