@@ -6,7 +6,6 @@ Rounding: box sides to 6 decimals, scores to 4. Order is by score before roundin
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Sequence
@@ -44,6 +43,12 @@ def parse_score_request(body: bytes | str) -> list[bytes]:
     return [_image(item, index) for index, item in enumerate(_items(value))]
 
 
+def decode_base64(text: str) -> bytes:
+    """Base64 that may hold line breaks and a `data:` prefix. Raises: ValueError for anything else."""
+    bare = _DATA_PREFIX.sub("", text, count=1) if text.startswith("data:") else text
+    return base64.b64decode(bare.replace("\r", "").replace("\n", ""), validate=True)
+
+
 def _items(value: object) -> list[object]:
     if not isinstance(value, dict):
         _refuse(f"a JSON object, found {_kind(value)}")
@@ -69,10 +74,9 @@ def _image(item: object, index: int) -> bytes:
         item = _unwrap(item, index)
     if not isinstance(item, str):
         _refuse(f"image {index} as a base64 string, found {_kind(item)}")
-    text = _DATA_PREFIX.sub("", item, count=1) if item.startswith("data:") else item
     try:
-        return base64.b64decode(text.replace("\r", "").replace("\n", ""), validate=True)
-    except (binascii.Error, ValueError) as error:
+        return decode_base64(item)
+    except ValueError as error:
         raise UsageError(
             f"image {index} is not valid base64: {error}", hint="encode the file's bytes as base64"
         ) from error
