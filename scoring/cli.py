@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import glob
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,11 +16,23 @@ if TYPE_CHECKING:
     from scoring.detector import Detector
     from scoring.predict import Prediction
 
-SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp")
-
 
 class Printer(Protocol):
     def say(self, text: str = "") -> None: ...
+
+
+@dataclass(frozen=True)
+class Model:
+    """The bundle that a person named. `version` is None for a folder that does not say."""
+
+    bundle: LoadedBundle
+    name: str
+    version: int | None
+    title: str  # as it is spoken of
+
+    @property
+    def reference(self) -> str:
+        return self.name if self.version is None else f"{self.name}:{self.version}"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -30,28 +42,25 @@ def parser() -> argparse.ArgumentParser:
         " /score shape, one element an image in the order given; a bad image keeps its place with an error (exit 1).",
     )
     result.add_argument("images", nargs="+", metavar="IMAGE", help="image files, folders (searched deeply) or patterns")
-    which = result.add_mutually_exclusive_group(required=True)
-    which.add_argument(
-        "--model", metavar="NAME[:VERSION|@champion|@latest]", help="a registered model of the workspace"
-    )
-    which.add_argument("--bundle", type=Path, metavar="DIR", help="a model's folder, for example DEST/NAME/current")
-    result.add_argument("--threshold", type=_fraction, metavar="T", help="lowest score (default: the model's own)")
+    add_model(result)
+    result.add_argument("--threshold", type=fraction, metavar="T", help="lowest score (default: the model's own)")
     result.add_argument("--out", type=Path, metavar="DIR", help="write annotated pictures and predictions.json there")
-    result.add_argument("--threads", type=_positive, default=1, metavar="N", help="CPU threads (default 1)")
+    result.add_argument("--threads", type=positive, default=1, metavar="N", help="CPU threads (default 1)")
     result.set_defaults(run=run, long=True)
     return result
 
 
 def run(args: argparse.Namespace, out: Printer) -> Sequence[dict[str, Any]]:
     """Score and report; sets `args.exit_code` to 1 if any image failed."""
+    from scoring.batch.inputs import expand
     from scoring.detector import Detector
 
-    paths = list(expand(args.images, skip=args.out))
+    paths = [Path(item.path) for item in expand(args.images, skip=args.out)]
     if args.out is not None:
         _make_folder(args.out)
-    bundle, title = _bundle(args)
-    detector = Detector.load(bundle, threads=args.threads)
-    out.say(f"{title}: {len(paths)} image{'s' if len(paths) != 1 else ''}")
+    model = open_model(args)
+    detector = Detector.load(model.bundle, threads=args.threads)
+    out.say(f"{model.title}: {len(paths)} image{'s' if len(paths) != 1 else ''}")
     started = time.perf_counter()
     elements = list(_score(detector, paths, args, out))
     if args.out is not None:
@@ -66,38 +75,30 @@ def run(args: argparse.Namespace, out: Printer) -> Sequence[dict[str, Any]]:
     return elements
 
 
-def expand(given: Sequence[str], *, skip: Path | None = None) -> Iterator[Path]:
-    """Files as they are, folders to the images in them, patterns to what they match; sorted within each.
-
-    What lies in `skip` (the output folder) is left out of folders. Raises: UsageError where nothing matches.
-    """
-    for text in given:
-        path = Path(text)
-        if path.is_dir():
-            inside = (each for each in sorted(path.rglob("*")) if each.suffix.lower() in SUFFIXES and each.is_file())
-            found = [each for each in inside if skip is None or skip.resolve() not in each.resolve().parents]
-        elif not path.exists() and glob.has_magic(text):
-            matches = sorted(glob.glob(text, recursive=True))  # noqa: PTH207 (a pattern may be absolute)
-            found = [Path(each) for each in matches if Path(each).is_file()]
-        else:
-            found = [path]
-        if not found:
-            raise UsageError(f"expected images in {text}, found none", hint=f"endings: {' '.join(SUFFIXES)}")
-        yield from found
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """The two ways to name a model."""
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument(
+        "--model", metavar="NAME[:VERSION|@champion|@latest]", help="a registered model of the workspace"
+    )
+    which.add_argument("--bundle", type=Path, metavar="DIR", help="a model's folder, for example DEST/NAME/current")
 
 
-def _bundle(args: argparse.Namespace) -> tuple[LoadedBundle, str]:
+def open_model(args: argparse.Namespace) -> Model:
+    """The verified bundle of `--model` or `--bundle`. Raises: NotFoundError, IntegrityError, IncompatibleError."""
     from scoring.bundle import load_bundle
     from scoring.edge.registry import LocalRegistry, parse_reference
+    from scoring.release import released_version
 
     if args.bundle is not None:
         loaded = load_bundle(args.bundle)
-        return loaded, f"{loaded.manifest.name} ({args.bundle})"
-    name, version = parse_reference(args.model)
+        name, version = loaded.manifest.name, released_version(args.bundle)
+        return Model(loaded, name, version, f"{name} ({args.bundle})")
+    name, word = parse_reference(args.model)
     registry = LocalRegistry.of()
-    exact = registry.resolve(name, version)
-    folder = registry.folder(name, exact.version)
-    return load_bundle(folder, manifest_sha256=exact.manifest_sha256), f"{name}:{exact.version}"
+    exact = registry.resolve(name, word)
+    loaded = load_bundle(registry.folder(name, exact.version), manifest_sha256=exact.manifest_sha256)
+    return Model(loaded, name, exact.version, f"{name}:{exact.version}")
 
 
 def _score(
@@ -136,14 +137,14 @@ def _make_folder(path: Path) -> None:
     path.mkdir(parents=True, exist_ok=True)
 
 
-def _fraction(text: str) -> float:
+def fraction(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, found {text}")
     return value
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, found {text}")
