@@ -76,16 +76,19 @@ def read_items(file: Path) -> Iterator[Item]:
 
 
 def _item(line: bytes, file: Path, resolver: Resolver) -> Item:
-    from model_training.data.image_urls import resolve_image
+    from model_training.data.image_urls import resolve_image, url_fault
     from model_training.data.rows import Row
 
     try:
         value: Any = json.loads(line.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
+    except json.JSONDecodeError as error:
+        raise DataError(f"not JSON: {error.msg} (column {error.colno})") from None
+    except (UnicodeDecodeError, RecursionError) as error:
         raise DataError(f"not JSON: {error}") from None
     url = value.get("image_url") if isinstance(value, dict) else None
-    if not isinstance(url, str):
-        raise DataError("expected an object with image_url")
+    fault = url_fault(url) if isinstance(value, dict) else "expected an object with image_url"
+    if fault or not isinstance(url, str):
+        raise DataError(fault or "")
     path = resolve_image(Row(url), file, resolver)
     name = value.get("file_name")
     return Item(name if isinstance(name, str) and name else path.as_posix(), str(path))
