@@ -26,6 +26,7 @@ def test_every_shape_gives_the_same_images(path: Path) -> None:
     assert parse_invocations(path.read_bytes()) == [b"abc", b"def"]
 
 
+@pytest.mark.filterwarnings("ignore:.*Any type hint:UserWarning")  # mlflow's, about code of its own
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
 def test_mlflow_reads_the_same_requests(path: Path) -> None:
     """With the signature of our bundles' MLmodel; a data frame or a list of records of the same texts comes out."""
