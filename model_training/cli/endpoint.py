@@ -145,8 +145,8 @@ def set_default(args: argparse.Namespace, out: Output) -> dict[str, Any]:
 def serve_endpoints(args: argparse.Namespace, out: Output) -> None:
     from model_training.workspaces.local import LocalWorkspace
     from model_training.workspaces.local.endpoint_api import EndpointApi, submit_path
-    from model_training.workspaces.local.endpoint_keys import keys_file, load_keys
     from model_training.workspaces.local.endpoint_server import make_server
+    from scoring.keys import keys_file, load_keys
 
     workspace = LocalWorkspace.open()
     file = keys_file()

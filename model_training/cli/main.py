@@ -28,6 +28,7 @@ NOUNS = {
     ),
     "model": ("model_training.cli.model", "registered models: list, show, promote, pull"),
     "score": ("scoring.cli", "find objects in images with a registered model"),
+    "serve": ("scoring.server.cli", "answer over HTTP: /score, the search skill, a page to try it"),
     "batch": ("model_training.cli.batch", "score many images: a folder, a pattern or a dataset to JSON lines"),
     "search": ("scoring.search.cli", "pictures searchable by label in Azure AI Search: setup, status, query"),
     "workspace": ("model_training.cli.workspace", "where everything lives: info, doctor, gc"),

@@ -16,9 +16,9 @@ import pytest
 from model_training.workspaces.base import Run
 from model_training.workspaces.local import LocalWorkspace
 from model_training.workspaces.local.endpoint_api import MAX_BODY, EndpointApi
-from model_training.workspaces.local.endpoint_keys import allowed, load_keys
 from model_training.workspaces.local.endpoint_server import EndpointServer, make_server
 from scoring.errors import NotFoundError, StorageError, UsageError
+from scoring.keys import allowed, load_keys
 
 KEYS = (b"the-first-key-0000", b"the-second-key-1111")
 SUBMIT = "/endpoints/train_caps/submit"

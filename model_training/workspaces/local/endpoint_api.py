@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from model_training.workspaces.base import Run
 from model_training.workspaces.local import submissions
-from model_training.workspaces.local.endpoint_keys import allowed
 from scoring.errors import ConflictError, NotFoundError, UsageError
+from scoring.keys import allowed
 
 if TYPE_CHECKING:
     from model_training.workspaces.local.workspace import LocalWorkspace

@@ -1,4 +1,7 @@
-"""The keys that callers of the endpoint server show. Read from a file that its owner alone may read; never printed."""
+"""The keys that callers show. Read from a file that its owner alone may read; compared in constant time; never printed.
+
+Knows nothing about HTTP beyond the words of one header.
+"""
 
 from __future__ import annotations
 
@@ -6,32 +9,36 @@ import hmac
 import json
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scoring.errors import NotFoundError, UsageError
+from scoring.errors import NotFoundError, StorageError, UsageError
 
 SHORTEST = 16  # characters
-_PREFIX = b"Bearer "
+_PREFIX = b"bearer "
 
 
-def keys_file() -> Path | None:
+def keys_file(environ: Mapping[str, str] | None = None) -> Path | None:
     """CVA_KEYS_FILE, if it is set."""
-    named = os.environ.get("CVA_KEYS_FILE")
+    named = (os.environ if environ is None else environ).get("CVA_KEYS_FILE")
     return Path(named) if named else None
 
 
 def load_keys(path: Path) -> tuple[bytes, ...]:
     """A JSON list, `{"keys": […]}`, or one key a line; two of them while one is being replaced by the other.
 
-    Raises: NotFoundError, UsageError (others may read the file, no key, a key that is too short).
+    Raises: NotFoundError, StorageError, UsageError (others may read the file, no key, a key that is too short).
     """
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise NotFoundError(f"there is no keys file {path}", hint="correct CVA_KEYS_FILE") from error
+    except OSError as error:
+        raise StorageError(f"cannot read the keys file {path}: {error.strerror}", hint="check who owns it") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: expected text in UTF-8", hint="write one key a line") from error
     if mode & 0o077:
         raise UsageError(f"{path}: expected mode 0600, found {mode:04o}: others may read it", hint=f"chmod 600 {path}")
     keys = _parse(text, path)
@@ -43,11 +50,19 @@ def load_keys(path: Path) -> tuple[bytes, ...]:
     return tuple(key.encode("utf-8") for key in keys)
 
 
-def allowed(authorization: str, keys: Sequence[bytes]) -> bool:
+def matches(shown: bytes, keys: Sequence[bytes]) -> bool:
     """Compared as bytes, every key each time, in a time that tells nothing about them."""
-    shown = authorization.encode("utf-8", "surrogateescape")
-    token = shown[len(_PREFIX) :] if shown.startswith(_PREFIX) else b""
-    return any([hmac.compare_digest(token, key) for key in keys])
+    return any([hmac.compare_digest(shown, key) for key in keys])
+
+
+def allowed(authorization: str, keys: Sequence[bytes]) -> bool:
+    """`Authorization: Bearer KEY` shows one of the keys."""
+    return matches(bearer(authorization.encode("utf-8", "surrogateescape")), keys)
+
+
+def bearer(authorization: bytes) -> bytes:
+    """The key of an Authorization header; the scheme's name in any case (RFC 9110). b"" for another scheme."""
+    return authorization[len(_PREFIX) :].strip() if authorization[: len(_PREFIX)].lower() == _PREFIX else b""
 
 
 def _parse(text: str, path: Path) -> list[str]:
@@ -56,8 +71,8 @@ def _parse(text: str, path: Path) -> list[str]:
         return [line for line in lines if line and not line.startswith("#")]
     try:
         value: Any = json.loads(text)
-    except ValueError as error:
-        raise UsageError(f"{path}: expected JSON or one key a line") from error
+    except (ValueError, RecursionError):
+        raise UsageError(f"{path}: expected JSON or one key a line") from None  # the cause holds the file's text
     keys = value.get("keys") if isinstance(value, dict) else value
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
         raise UsageError(f'{path}: expected ["…"] or {{"keys": ["…"]}}')

@@ -1,0 +1,1 @@
+"""`cva serve`: the HTTP server around the one detector."""

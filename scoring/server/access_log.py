@@ -1,0 +1,82 @@
+"""The outermost layer: gives every request its id, counts it, logs it if asked, and turns a fault into a 500.
+
+Pure ASGI. What it logs holds no query, no body and no key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+import uuid
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from scoring.server.http import REQUEST_ID, CallerLeft, fault_response
+from scoring.server.metrics import Metrics
+
+log = logging.getLogger("scoring.server")
+access = logging.getLogger("scoring.server.access")
+
+_SANE = re.compile(rb"[A-Za-z0-9._:/+=-]{1,100}")
+LEFT = 499  # in the log and the metrics: the caller was gone before the answer
+
+
+class Outermost:
+    def __init__(self, app: ASGIApp, metrics: Metrics, *, log_requests: bool = False) -> None:
+        self._app, self._metrics, self._log_requests = app, metrics, log_requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        own, theirs = _ids(scope)
+        scope[REQUEST_ID] = own.decode()
+        status = 0
+
+        async def send_on(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", own), *theirs]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_on)
+        except CallerLeft:
+            status = LEFT
+        except asyncio.CancelledError:
+            status = status or LEFT
+            raise
+        except Exception:  # the border: nothing of it may reach the caller
+            log.exception("request %s failed", scope[REQUEST_ID])
+            if not status:
+                await fault_response(scope[REQUEST_ID])(scope, receive, send_on)
+        finally:
+            seconds = time.perf_counter() - began
+            self._metrics.request(_route(scope), scope["method"], status, seconds)
+            if self._log_requests:
+                log_line(scope, status, seconds)
+
+
+def log_line(scope: Scope, status: int, seconds: float) -> None:
+    path = scope["path"].encode("unicode_escape").decode()  # no line breaks of a stranger's in our log
+    access.info("%s %s %d %.1f ms %s", scope["method"], path, status, seconds * 1000, scope[REQUEST_ID])
+
+
+def _ids(scope: Scope) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    """This request's id, the caller's if it is sane; and the client's own id to be echoed."""
+    own, theirs = b"", []
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _SANE.fullmatch(value):
+            own = value
+        elif name == b"x-ms-client-request-id" and _SANE.fullmatch(value):
+            theirs = [(name, value)]
+    return own or uuid.uuid4().hex.encode(), theirs
+
+
+def _route(scope: Scope) -> str:
+    """The route's template: paths that are not there are one, or strangers could fill the memory with names."""
+    return str(getattr(scope.get("route"), "path", "") or "other")

@@ -1,0 +1,78 @@
+"""The application: routes and the layers around them. Reads like a list; each part is in a file of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+
+from scoring.errors import CvaError
+from scoring.server.access_log import Outermost
+from scoring.server.http import Bodies, on_error, on_http_error
+from scoring.server.keys import KeyRing, Locked
+from scoring.server.metrics import Metrics
+from scoring.server.routes import docs, health, score, skill
+from scoring.server.service import Service
+from scoring.server.settings import ServeSettings
+
+EXPOSED = ("x-request-id", "x-ms-client-request-id", "x-model-name", "x-model-version", "server-timing", "retry-after")
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every route gets. `reloads` tells about looking for new models, for /metadata."""
+
+    settings: ServeSettings
+    service: Service
+    metrics: Metrics
+    reloads: Callable[[], dict[str, Any]] = dict
+
+    @staticmethod
+    def of(settings: ServeSettings) -> Context:
+        """Everything new; the service has no model yet."""
+        metrics = Metrics()
+        service = Service(settings, metrics)
+        metrics.watch(service)
+        return Context(settings, service, metrics)
+
+
+ROUTERS: tuple[Callable[[Context], APIRouter], ...] = (
+    score.router,
+    skill.router,
+    health.router,
+    docs.router,
+)
+
+
+def create_app(context: Context) -> FastAPI:
+    """Raises: NotFoundError, StorageError, UsageError for a keys file that cannot be used."""
+    settings = context.settings
+    app = FastAPI(title="cva serve", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.state.bodies = Bodies(settings)
+    app.add_exception_handler(CvaError, on_error)
+    app.add_exception_handler(HTTPException, on_http_error)
+    for router in ROUTERS:
+        app.include_router(router(context))
+    _wrap(app, context)
+    return app
+
+
+def _wrap(app: FastAPI, context: Context) -> None:
+    """From the inside out: keys, then CORS (a preflight shows no key), then ids, counting and the last resort."""
+    settings = context.settings
+    if settings.locked:
+        app.add_middleware(Locked, keys=KeyRing(settings).current)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors_origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=list(EXPOSED),
+            max_age=600,
+        )
+    app.add_middleware(Outermost, metrics=context.metrics, log_requests=settings.access_log)

@@ -1,0 +1,222 @@
+"""What every route shares: reading a body within limits, answering errors, request ids, noticing a caller who left.
+
+Routes are made by `new_router`: a handler takes the Request and returns a Response, with nothing in between. Knows
+nothing about models or the shapes of messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, TypeVar
+
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from scoring.errors import BusyError, CvaError, DeadlineError, ImageError, NotFoundError, UnavailableError, UsageError
+from scoring.server.settings import MIB, ServeSettings
+
+T = TypeVar("T")
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+REQUEST_ID = "cva.request_id"  # in the ASGI scope
+BODIES = "cva.bodies"  # in the application's state
+_IMAGE_STATUS = {"image_too_large": 413, "format_not_allowed": 415}
+_CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 408: "too_slow", 413: "too_large"}
+_CODES |= {415: "unsupported_media_type", 429: "busy", 500: "fault", 503: "not_ready", 504: "deadline_passed"}
+_DRAIN_SECONDS = 2.0
+
+
+class Refused(CvaError):
+    """A request that HTTP itself has a status for."""
+
+    def __init__(self, status: int, message: str, *, hint: str = "", headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.headers = dict(headers or {})
+
+
+class CallerLeft(Exception):
+    """The caller closed the connection: there is nobody to answer."""
+
+
+class PlainRoute(APIRoute):
+    """FastAPI's documentation of a route without its reading of parameters: the handler gets the Request itself."""
+
+    def get_route_handler(self) -> Handler:
+        handler: Handler = self.endpoint
+        return handler
+
+
+def new_router() -> APIRouter:
+    return APIRouter(route_class=PlainRoute)
+
+
+def request_id(request: Request) -> str:
+    return str(request.scope.get(REQUEST_ID, ""))
+
+
+def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(encode(value), status, dict(headers or {}), media_type="application/json")
+
+
+def encode(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def error_response(
+    request: Request,
+    status: int,
+    message: str,
+    hint: str = "",
+    code: str = "",
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    error = {"code": code or _CODES.get(status, "error"), "message": message, "hint": hint}
+    return json_response({"error": error, "request_id": request_id(request)}, status, headers)
+
+
+def fault_response(identity: str) -> Response:
+    """Our own fault: the log says more, the answer does not."""
+    return json_response(
+        {"message": "the server failed on this request; its log says why", "request_id": identity}, 500
+    )
+
+
+async def on_error(request: Request, error: Exception) -> Response:
+    """An error of the tree as its status and body; anything that is our own fault goes on to become a 500."""
+    assert isinstance(error, CvaError)
+    headers: dict[str, str] = {}
+    code = ""
+    if isinstance(error, Refused):
+        status, headers = error.status, error.headers
+    elif isinstance(error, UnavailableError):
+        status = 429 if isinstance(error, BusyError) else 504 if isinstance(error, DeadlineError) else 503
+        headers = {} if status == 504 else {"retry-after": str(error.retry_after)}
+    elif isinstance(error, ImageError):
+        status, code = _IMAGE_STATUS.get(error.code, 400), error.code
+    elif isinstance(error, UsageError | NotFoundError):
+        status = 404 if isinstance(error, NotFoundError) else 400
+    else:
+        raise error
+    return error_response(request, status, error.message, error.hint, code, headers)
+
+
+async def on_http_error(request: Request, error: Exception) -> Response:
+    """A path or method that is not there, in the same body as every other error."""
+    assert isinstance(error, HTTPException)
+    hint = "see /openapi.json for what there is"
+    return error_response(request, error.status_code, str(error.detail), hint, headers=error.headers)
+
+
+class Bodies:
+    """How much of requests' bodies is being read right now, all together."""
+
+    def __init__(self, settings: ServeSettings) -> None:
+        self.most = settings.max_held
+        self.held = 0
+
+    def take(self, size: int) -> None:
+        if self.held + size > self.most:
+            raise BusyError(
+                f"expected at most {self.most // MIB} MiB of bodies being read at a time, and there is as much already",
+                hint="try again in a second",
+            )
+        self.held += size
+
+    def give(self, size: int) -> None:
+        self.held -= size
+
+
+async def read_body(request: Request, settings: ServeSettings) -> bytes:
+    """The whole body, before anything of it is looked at.
+
+    Raises: Refused (413 over the limit as declared or as streamed, 408 slow, 415 compressed), BusyError.
+    """
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise Refused(415, f"expected no Content-Encoding, found {_word(encoding)}", hint="send the bytes as they are")
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > settings.max_body:
+        raise await _too_large(request, f"{declared} bytes", settings)
+    try:
+        return await asyncio.wait_for(_read(request, settings), settings.read_seconds)
+    except asyncio.TimeoutError:
+        raise Refused(
+            408,
+            f"expected the whole body within {settings.read_seconds:g} s, and it was not here",
+            hint="send a smaller picture, or over a faster line",
+            headers={"connection": "close"},
+        ) from None
+
+
+async def _read(request: Request, settings: ServeSettings) -> bytes:
+    bodies: Bodies = request.app.state.bodies
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        more = True
+        while more:
+            message = await request.receive()
+            if message["type"] == "http.disconnect":
+                raise CallerLeft
+            chunk, more = message.get("body", b""), message.get("more_body", False)
+            bodies.take(len(chunk))
+            size += len(chunk)
+            chunks.append(chunk)
+            if size > settings.max_body:
+                raise await _too_large(request, f"more than {settings.max_body} bytes", settings)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    finally:
+        bodies.give(size)
+
+
+async def _too_large(request: Request, found: str, settings: ServeSettings) -> Refused:
+    """Reads on for a moment, so that a caller who listens only after sending hears the answer."""
+    if "expect" not in request.headers:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(_discard(request, settings.max_body), _DRAIN_SECONDS)
+    return Refused(
+        413,
+        f"expected a body of at most {settings.max_body} bytes (max_body), found {found}",
+        hint="send fewer or smaller pictures, or raise --max-body",
+        headers={"connection": "close"},
+    )
+
+
+async def _discard(request: Request, most: int) -> None:
+    size, more = 0, True
+    while more and size <= most:
+        message = await request.receive()
+        size += len(message.get("body", b""))
+        more = message.get("more_body", False)
+
+
+async def unless_gone(request: Request, work: Awaitable[T]) -> T:
+    """The work's result; the work is cancelled when the caller closes the connection. The body must have been read.
+
+    Raises: CallerLeft.
+    """
+    task = asyncio.ensure_future(work)
+    watcher = asyncio.ensure_future(request.receive())
+    watcher.add_done_callback(lambda done: None if done.cancelled() else task.cancel())
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if watcher.done() and not watcher.cancelled():
+            raise CallerLeft from None
+        task.cancel()
+        raise
+    finally:
+        watcher.cancel()
+
+
+def _word(text: str) -> str:
+    """A header's value as it may be repeated in an answer."""
+    return repr(text[:40]) if re.fullmatch(r"[\w .,;=/+*-]*", text, re.ASCII) else "something else"

@@ -1,0 +1,229 @@
+"""Images in, scores out, on a fixed number of threads and within a fixed amount of memory. Knows no HTTP.
+
+Every admitted request goes round: a worker takes its next image and puts the request back behind the others, so a
+request of a thousand images does not keep out a request of one. Only the event loop touches a request's results, only
+the one worker that holds it takes its next image: there is no lock.
+
+Memory: at most `settings.max_held` bytes of encoded images that wait or are scored (one request may always enter an
+empty service), and on top of it one decoded image a worker, each at most about 4 x `limits.max_pixels` x 3 bytes while
+it is converted. A request that is given up lets its images go at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scoring.errors import BusyError, NotReadyError
+from scoring.scorer import Scored, score_image
+from scoring.server.settings import MIB, ServeSettings
+
+if TYPE_CHECKING:
+    from scoring.detector import Detector
+
+log = logging.getLogger(__name__)
+
+Threshold = float | Mapping[str, float] | None
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """An exact model in memory. `version` is "" where nobody gave it one; `loaded_at` is UTC."""
+
+    name: str
+    version: str
+    detector: Detector
+    manifest_sha256: str
+    loaded_at: str
+
+
+@dataclass(frozen=True)
+class Answered:
+    """`images`: one an image, same order; None where time ran out before it was scored."""
+
+    model: ServedModel
+    images: list[Scored | None]
+    queued_ms: float  # until a worker took the first image, or until time ran out
+
+    @property
+    def complete(self) -> bool:
+        return None not in self.images
+
+    @property
+    def decode_ms(self) -> float:
+        return sum(each.decode_ms for each in self.images if each)
+
+    @property
+    def infer_ms(self) -> float:
+        return sum(each.infer_ms for each in self.images if each)
+
+
+class Observer:
+    """Hears what the service did; this one does nothing with it. Called in the event loop."""
+
+    def answered(self, answer: Answered) -> None: ...
+
+    def rejected(self) -> None: ...
+
+
+class Service:
+    """Create it anywhere; `score` belongs to an event loop, `use` and `not_ready` may be called from any thread."""
+
+    def __init__(self, settings: ServeSettings, observer: Observer | None = None) -> None:
+        self.settings = settings
+        self.observer = observer or Observer()
+        self.reason = "no model is loaded yet"
+        self.requests = 0  # waiting or being scored
+        self.held = 0  # bytes of their images
+        self._model: ServedModel | None = None
+        self._waiting: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"score-{number}", daemon=True)
+            for number in range(settings.workers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def model(self) -> ServedModel | None:
+        return self._model
+
+    @property
+    def waiting(self) -> int:
+        """Requests that no worker holds right now."""
+        return self._waiting.qsize()
+
+    def use(self, model: ServedModel) -> None:
+        """Requests from now on are for `model`; those in flight finish on the one they began with."""
+        self._model, self.reason = model, ""
+
+    def not_ready(self, reason: str) -> None:
+        """There is no model to serve, and this is why."""
+        self._model, self.reason = None, reason
+
+    async def score(self, images: Sequence[bytes], *, seconds: float, score_threshold: Threshold = None) -> Answered:
+        """Score all images, or as many as `seconds` allow; cancelling it gives up what has not begun.
+
+        Raises: NotReadyError, BusyError; whatever the model itself raises on an image.
+        """
+        model = self._model
+        if model is None:
+            raise NotReadyError(self.reason, hint="ask /health/ready, and try again", retry_after=2)
+        size = sum(map(len, images))
+        self._admit(size)
+        request = _Request(model, images, seconds, score_threshold)
+        try:
+            if images:
+                self._waiting.put(request)
+                await request.wait(seconds)
+        finally:
+            request.give_up()
+            self.requests -= 1
+            self.held -= size
+        answer = Answered(model, request.scored, request.queued_ms)
+        self.observer.answered(answer)
+        return answer
+
+    def close(self) -> None:
+        """End the workers after the image that each of them is at."""
+        for _ in self._threads:
+            self._waiting.put(None)
+        for thread in self._threads:
+            thread.join(timeout=10)
+
+    def _admit(self, size: int) -> None:
+        limits = self.settings
+        full = self.requests >= limits.queue
+        if full or (self.requests and self.held + size > limits.max_held):
+            self.observer.rejected()
+            what = f"at most {limits.queue} requests" if full else f"at most {limits.max_held // MIB} MiB of images"
+            raise BusyError(
+                f"expected {what} at a time, and there are as many already",
+                hint="try again in a second, or use --queue",
+            )
+        self.requests += 1
+        self.held += size
+
+    def _work(self) -> None:
+        limits = self.settings.limits
+        while (request := self._waiting.get()) is not None:
+            taken = request.take()
+            if taken is None:
+                continue
+            index, image, is_last = taken
+            if not is_last:
+                self._waiting.put(request)
+            try:
+                scored: Scored | Exception = score_image(
+                    request.model.detector, image, limits=limits, score_threshold=request.score_threshold
+                )
+            except Exception as error:  # a thread's border: the request that waits for it gets it
+                scored = error
+            del image, taken
+            request.tell(index, scored)
+            del request, scored  # nothing is held while waiting for the next
+
+
+class _Request:
+    """One request's images on their way through the workers."""
+
+    def __init__(self, model: ServedModel, images: Sequence[bytes], seconds: float, score_threshold: Threshold) -> None:
+        self.model, self.score_threshold = model, score_threshold
+        self.scored: list[Scored | None] = [None] * len(images)
+        self._images, self._next, self._left = images, 0, len(images)
+        self._began = time.monotonic()
+        self._ends = self._began + seconds
+        self._taken = 0.0
+        self._loop = asyncio.get_running_loop()
+        self._done: asyncio.Future[None] = self._loop.create_future()
+
+    @property
+    def queued_ms(self) -> float:
+        return ((self._taken or time.monotonic()) - self._began) * 1000
+
+    async def wait(self, seconds: float) -> None:
+        timer = self._loop.call_later(seconds, self._finish)
+        try:
+            await self._done
+        finally:
+            timer.cancel()
+
+    def give_up(self) -> None:
+        self._images = ()
+
+    def take(self) -> tuple[int, bytes, bool] | None:
+        """In the worker that holds the request: its next image, its place, whether it is the last."""
+        now, images, index = time.monotonic(), self._images, self._next
+        if not images or now >= self._ends:
+            return None
+        self._taken = self._taken or now
+        self._next += 1
+        return index, images[index], self._next == len(images)
+
+    def tell(self, index: int, scored: Scored | Exception) -> None:
+        """From a worker to the event loop."""
+        try:
+            self._loop.call_soon_threadsafe(self._keep, index, scored)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            log.debug("an answer came after the end of the server")
+
+    def _keep(self, index: int, scored: Scored | Exception) -> None:
+        if self._done.done():
+            return
+        if isinstance(scored, Exception):
+            self._done.set_exception(scored)
+            return
+        self.scored[index] = scored
+        self._left -= 1
+        if not self._left:
+            self._done.set_result(None)
+
+    def _finish(self) -> None:
+        if not self._done.done():
+            self._done.set_result(None)
