@@ -1,0 +1,314 @@
+"""A new version goes live whole or not at all; the old one serves on through whatever the new one does."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import time
+import weakref
+from collections.abc import Callable, Hashable, Iterator
+from pathlib import Path
+
+import pytest
+
+from scoring.edge.registry import LocalRegistry
+from scoring.errors import NotReadyError, StorageError
+from scoring.server.pulled import PulledModel, open_source
+from scoring.server.reload import Opening, Reloader
+from scoring.server.service import Service
+from scoring.server.settings import ServeSettings
+from scoring.server.source import BundleFolder, Candidate, Source, load
+from tests.scoring.edge.conftest import Shelf
+from tests.scoring.server import versions
+
+Make = Callable[..., Path]
+PATIENCE = 60.0  # seconds; nothing waits longer than it must
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, tiny_bundle: Make) -> Shelf:
+    return Shelf(tmp_path / "workspace", tiny_bundle)
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    made = Service(ServeSettings(workers=1))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def reloader(shelf: Shelf, service: Service, told: list[str]) -> Reloader:
+    """Version 1 serves, the registry's latest is followed, nobody looks but the test."""
+    versions.put(shelf, 1)
+    made = Reloader(open_source(model="Caps", environ={}), service, seconds=0, tell=told.append)
+    made.look()
+    assert served(service) == "1"
+    told.clear()
+    return made
+
+
+def served(service: Service) -> str:
+    """The version that answers, and by its answer that it is that one."""
+    answer = asyncio.run(service.score([versions.picture()], seconds=30))
+    [scored] = answer.images
+    assert scored is not None and scored.found is not None
+    assert len(scored.found) == versions.boxes_of(int(answer.model.version))
+    return answer.model.version
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.01)
+
+
+def test_a_new_version_goes_live(reloader: Reloader, service: Service, shelf: Shelf, told: list[str]) -> None:
+    versions.put(shelf, 2)
+    reloader.look()
+    assert served(service) == "2"
+    assert told == ["loaded"]
+
+
+def test_nothing_new_is_no_load(reloader: Reloader, service: Service, told: list[str]) -> None:
+    model = service.model
+    reloader.look()
+    reloader.look(forced=True)
+    assert service.model is model
+    assert told == []
+
+
+def test_the_champion_may_go_back_to_an_older_version(reloader: Reloader, service: Service, shelf: Shelf) -> None:
+    versions.put(shelf, 2)
+    reloader.look()
+    shelf.register(2, champion=1)
+    reloader.look()
+    assert served(service) == "1"
+
+
+@pytest.mark.parametrize("bad", versions.BAD, ids=lambda each: each.__name__)
+def test_a_bad_version_never_goes_live_and_the_old_one_serves_on(
+    reloader: Reloader,
+    service: Service,
+    shelf: Shelf,
+    told: list[str],
+    bad: Callable[[Shelf, int], None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bad(shelf, 2)
+    reloader.look()
+    assert served(service) == "1"
+    assert told == ["rejected"]
+    assert reloader.rejected is not None
+    assert reloader.rejected.version == "2"
+    assert reloader.status()["rejected"]["reason"] == reloader.rejected.reason != ""
+    assert "Caps:2 was refused, Caps:1 serves on" in caplog.text
+    assert "Traceback" not in caplog.text
+
+    reloader.look()
+    assert told == ["rejected"], "it is remembered, not tried at every look"
+    reloader.look(forced=True)
+    assert told == ["rejected", "rejected"], "somebody who asks gets another try"
+
+    versions.put(shelf, 3)
+    reloader.look()
+    assert served(service) == "3"
+    assert reloader.status()["rejected"] is None
+
+
+def test_a_version_that_never_ends_is_refused(service: Service, shelf: Shelf) -> None:
+    versions.put(shelf, 1)
+    opening = Opening(selftest_seconds=0.001)
+    made = Reloader(open_source(model="Caps", environ={}), service, seconds=0, opening=opening)
+    made.look()
+    versions.put(shelf, 2)
+    made.look()
+    assert served(service) == "1"
+    assert made.rejected is not None
+    assert "no answer within 0.001 s" in made.rejected.reason
+
+
+def test_a_registry_that_is_away_is_a_warning_once(
+    reloader: Reloader, service: Service, shelf: Shelf, caplog: pytest.LogCaptureFixture
+) -> None:
+    index = shelf.models / "registry.json"
+    text = index.read_bytes()
+    index.unlink()
+    reloader.look()
+    reloader.look()
+    assert served(service) == "1"
+    assert caplog.text.count("cannot look for a new model") == 1
+    assert reloader.status()["trouble"]
+    index.write_bytes(text)
+    reloader.look()
+    assert reloader.status()["trouble"] is None
+
+
+def test_a_repaired_folder_is_tried_again_when_somebody_asks(
+    reloader: Reloader, service: Service, shelf: Shelf
+) -> None:
+    path = versions.put(shelf, 2) / "labels.json"
+    good = path.read_bytes()
+    path.write_bytes(b"[]")
+    reloader.look()
+    assert served(service) == "1"
+    path.write_bytes(good)
+    reloader.look(forced=True)
+    assert served(service) == "2"
+
+
+class Flaky:
+    """A source whose disk fails the first times."""
+
+    patient = True
+
+    def __init__(self, source: Source, failures: int) -> None:
+        self.source, self.failures = source, failures
+
+    def look(self) -> Hashable:
+        return self.source.look()
+
+    def find(self) -> Candidate:
+        if self.failures:
+            self.failures -= 1
+            raise StorageError("cannot read the disk")
+        return self.source.find()
+
+    def refuse(self, candidate: Candidate, why: str) -> None:
+        self.source.refuse(candidate, why)
+
+
+def test_a_disk_that_fails_is_tried_again_at_the_next_look(service: Service, shelf: Shelf, told: list[str]) -> None:
+    versions.put(shelf, 1)
+    made = Reloader(Flaky(open_source(model="Caps", environ={}), 2), service, seconds=0, tell=told.append)
+    made.look()
+    assert service.reason == "cannot read the disk"
+    with pytest.raises(NotReadyError, match="cannot read the disk"):
+        served(service)
+    made.look()
+    made.look()
+    assert served(service) == "1"
+    assert told == ["unavailable", "unavailable", "loaded"]
+
+
+def test_with_no_model_the_thread_tries_until_there_is_one(service: Service, shelf: Shelf) -> None:
+    made = Reloader(open_source(model="Caps", environ={}), service, seconds=0)
+    made.start()
+    try:
+        until(lambda: "registry.json" in service.reason)
+        versions.put(shelf, 1)
+        until(lambda: service.model is not None)
+        assert served(service) == "1"
+    finally:
+        made.close()
+
+
+def test_the_thread_looks_by_itself(service: Service, shelf: Shelf) -> None:
+    versions.put(shelf, 1)
+    source = open_source(model="Caps", environ={})
+    service.use(load(source, threads=1, provider="cpu"))
+    made = Reloader(source, service, seconds=0.05)
+    made.start()
+    try:
+        versions.put(shelf, 2)
+        until(lambda: served(service) == "2")
+    finally:
+        made.close()
+
+
+def test_without_seconds_it_looks_only_when_asked(service: Service, shelf: Shelf) -> None:
+    versions.put(shelf, 1)
+    looks: list[int] = []
+
+    class Counting(BundleFolder):
+        def look(self) -> Hashable:
+            looks.append(1)
+            return super().look()
+
+    source = Counting(shelf.models / "Caps" / "1")
+    service.use(load(source, threads=1, provider="cpu"))
+    made = Reloader(source, service, seconds=0)
+    made.start()
+    try:
+        assert looks == []
+        made.ask()
+        until(lambda: looks == [1])
+    finally:
+        made.close()
+
+
+def test_there_are_never_two_loads_at_a_time(service: Service, shelf: Shelf) -> None:
+    versions.put(shelf, 1)
+    here, most = [0], [0]
+
+    class Slow(Flaky):
+        def find(self) -> Candidate:
+            here[0] += 1
+            most[0] = max(most[0], here[0])
+            time.sleep(0.02)
+            here[0] -= 1
+            return super().find()
+
+    made = Reloader(Slow(open_source(model="Caps", environ={}), 0), service, seconds=0)
+    threads = [threading.Thread(target=lambda: made.look(forced=True)) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1]
+    assert served(service) == "1"
+
+
+def test_the_old_session_is_freed_after_its_last_request(reloader: Reloader, service: Service, shelf: Shelf) -> None:
+    assert service.model is not None
+    session = weakref.ref(service.model.detector._session)
+    versions.put(shelf, 2)
+    reloader.look()
+    assert served(service) == "2"
+    gc.collect()
+    assert session() is None
+
+
+def test_what_the_server_refuses_is_rolled_back_in_its_own_store(
+    service: Service, shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pull found it good, this process does not: the next start must not meet it again."""
+    versions.put(shelf, 1)
+    source = PulledModel(LocalRegistry.of(), "Caps", "latest", tmp_path / "kept")
+    made = Reloader(source, service, seconds=0)
+    made.look()
+    versions.put(shelf, 2)
+    monkeypatch.setattr("scoring.server.reload.warm_up", _fails)
+    made.look()
+    assert served(service) == "1"
+    assert source.store.current() == 1
+    made.look()
+    assert made.rejected is not None
+    assert "no memory" in made.rejected.reason
+
+
+def test_a_first_model_that_cannot_be_used_gives_way_to_the_one_before(
+    service: Service, shelf: Shelf, tmp_path: Path
+) -> None:
+    for version in (1, 2):
+        versions.put(shelf, version)
+        source = PulledModel(LocalRegistry.of(), "Caps", "latest", tmp_path / "kept")
+        source.find()
+    (source.store.folder(2) / "model.onnx").write_bytes(b"damaged on the card")
+    (shelf.models / "registry.json").unlink()  # offline
+    made = Reloader(source, service, seconds=0)
+    made.look()
+    assert "differs from its manifest" in service.reason
+    made.look()
+    assert served(service) == "1"
+
+
+def _fails(detector: object) -> None:
+    raise MemoryError("no memory")
