@@ -30,6 +30,7 @@ __all__ = [
     "load_bundle",
     "parse_manifest",
     "read_manifest",
+    "unlisted_files",
     "verify_files",
     "write_manifest",
 ]
@@ -146,6 +147,11 @@ def verify_files(path: Path, manifest: Manifest | Mapping[str, Any]) -> None:
             f"{path} differs from its manifest: {words}",
             hint="do not use it; pull or register the model again",
         )
+
+
+def unlisted_files(path: Path, manifest: Manifest) -> list[str]:
+    """Files of the folder that the manifest does not list, sorted. Raises: IntegrityError for a link or unsafe name."""
+    return sorted(_listing(path).keys() - {entry.path for entry in manifest.files})
 
 
 def _same(path: Path, entry: FileEntry) -> bool:

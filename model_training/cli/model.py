@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model_training.cli.output import Output, shown
+from scoring.edge.cli_registry import REFERENCE, add_publish, add_pull
 from scoring.errors import UsageError
 
 if TYPE_CHECKING:
     from model_training.workspaces.base import Model
-
-_REFERENCE = "NAME, NAME:3, NAME@latest, NAME@champion or NAME@best"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -22,23 +20,15 @@ def parser() -> argparse.ArgumentParser:
     listing.add_argument("name", nargs="?")
     listing.set_defaults(run=list_models)
     show = verbs.add_parser("show", help="the card of one version; its files are verified")
-    show.add_argument("model", help=_REFERENCE)
+    show.add_argument("model", help=REFERENCE)
     show.add_argument("--files", action="store_true", help="every file with its size and hash")
     show.set_defaults(run=show_model)
     promote = verbs.add_parser("promote", help="make a version the champion")
     promote.add_argument("model", help="NAME:VERSION")
     promote.set_defaults(run=promote_model)
-    _add_pull(verbs)
+    add_pull(verbs)
+    add_publish(verbs)
     return top
-
-
-def _add_pull(verbs: Any) -> None:
-    command = verbs.add_parser("pull", help="bring a version onto a device: verified, tested, swapped in at once")
-    command.add_argument("model", help=_REFERENCE)
-    command.add_argument("--version", help="latest, best, champion or a number")
-    command.add_argument("--to", type=Path, required=True, help="the device's folder of models")
-    command.add_argument("--allow-downgrade", action="store_true")
-    command.set_defaults(run=pull_model, long=True)
 
 
 def list_models(args: argparse.Namespace, out: Output) -> list[dict[str, Any]]:
@@ -81,22 +71,6 @@ def promote_model(args: argparse.Namespace, out: Output) -> dict[str, Any]:
         target = models.promote(name, target.version)
     out.say(f"{target.reference} is the champion (before: {before.reference if before else 'none'})")
     return {**_listed(target), "before": before.version if before else None}
-
-
-def pull_model(args: argparse.Namespace, out: Output) -> dict[str, Any]:
-    from scoring.edge.pull import pull
-    from scoring.edge.registry import LocalRegistry, parse_reference
-
-    name, word = parse_reference(args.model)
-    if word and args.version:
-        raise UsageError(f"{args.model} names a version and so does --version", hint="give one of them")
-    version = (args.version or word or "best").removeprefix("@")
-    done = pull(LocalRegistry.of(), name, version, args.to, allow_downgrade=args.allow_downgrade, say=out.say)
-    args.exit_code = done.exit_code
-    if done.status == "offline":
-        out.warn(done.message)
-    out.say(f"{done.name}:{done.version} {done.status}: {done.path}")
-    return done.to_json()
 
 
 def _row(model: Model) -> list[object]:

@@ -1,24 +1,29 @@
 """Bring one exact version of a model onto this device: verified, self-tested, swapped in at one moment.
 
-resolve -> compare with current -> manifest -> compatible, disk -> each file hashed while it is written -> listing
-equals manifest -> self-test -> rename -> swap -> state.json -> keep two. Knows nothing about which registry it reads.
+resolve -> compare with current -> manifest -> release and signature -> compatible, memory, disk -> each file hashed
+while it is written -> listing equals manifest -> self-test -> rename -> swap -> health window -> state.json -> keep
+two. Knows nothing about which registry it reads.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from scoring.bundle import MANIFEST, FileEntry, Manifest, parse_manifest, verify_files
+from scoring.bundle import MANIFEST, Manifest, parse_manifest, verify_files
 from scoring.compat import check_compatible
+from scoring.edge.admission import Admitted, Signing, admit
+from scoring.edge.golive import confirm, reject, settle, settled
+from scoring.edge.health import Health
 from scoring.edge.registry import Registry, Resolved, check_model_name, check_version
+from scoring.edge.room import check_disk, check_memory
 from scoring.edge.selftest import self_test
-from scoring.edge.store import State, Store, free_bytes
+from scoring.edge.signing import RELEASE
+from scoring.edge.store import Store
+from scoring.edge.transfer import Transfer, files_by_hash, write_new
+from scoring.edge.trust import verify_release
 from scoring.errors import (
     CvaError,
     IntegrityError,
@@ -28,14 +33,16 @@ from scoring.errors import (
     StorageError,
     UsageError,
 )
+from scoring.files import write_bytes
 
-SPARE_BYTES = 64 << 20  # what is left free beside the files themselves
 EXIT_OFFLINE = 3
 
 
 @dataclass(frozen=True)
 class PullResult:
-    """`status`: updated, current, or offline (the old version goes on; `message` says why)."""
+    """`status`: updated, current, offline (the old version goes on; `message` says why), or, in a dry run,
+    would_update.
+    """
 
     status: str
     name: str
@@ -43,6 +50,7 @@ class PullResult:
     path: Path
     previous: int | None
     message: str = ""
+    admitted: Admitted | None = None
 
     @property
     def exit_code(self) -> int:
@@ -55,6 +63,7 @@ class PullResult:
             "version": self.version,
             "previous": self.previous,
             "message": self.message,
+            "signature": self.admitted.to_json() if self.admitted else None,
             "paths": {"model": str(self.path)},
         }
 
@@ -66,23 +75,31 @@ def pull(
     dest: Path,
     *,
     allow_downgrade: bool = False,
+    dry_run: bool = False,
+    signing: Signing | None = None,
+    health: Health | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> PullResult:
     """Make `version` (latest, best, champion or a number) of `name` the current one in `dest`/`name`.
 
-    Being offline is no error while a version is installed.
+    Being offline is no error while a version is installed. Without `signing`, what the device has pinned decides. A
+    dry run downloads the manifest and the release, checks them, and writes nothing.
 
     Raises: NotFoundError (1: nothing installed and nothing obtainable), StorageError (1), UsageError (2),
     IntegrityError (4), SelfTestError (5), IncompatibleError (6), LockedError (75).
     """
     word = check_version(version)
     store = Store(dest.absolute() / check_model_name(name))
+    asked = signing or Signing.of(dest)
+    job = _Pull(registry, store, name, word, asked, health, allow_downgrade, say)
     try:
+        if dry_run:
+            return job.look()
         if store.current() is None:
             registry.resolve(name, word)  # a name that does not exist makes no folders
         with store.lock():
             store.recover()
-            return _pull(_Pull(registry, store, name, word, store.current(), say), allow_downgrade)
+            return job.run()
     except OfflineError as error:
         return _offline(store, name, error)
     except OSError as error:
@@ -92,16 +109,6 @@ def pull(
         ) from error
 
 
-@dataclass(frozen=True)
-class _Pull:
-    registry: Registry
-    store: Store
-    name: str
-    word: str
-    current: int | None
-    say: Callable[[str], None]
-
-
 def _offline(store: Store, name: str, error: OfflineError) -> PullResult:
     current = store.current()
     if current is None:
@@ -109,83 +116,133 @@ def _offline(store: Store, name: str, error: OfflineError) -> PullResult:
     return PullResult("offline", name, current, store.folder(current), None, error.message)
 
 
-def _pull(job: _Pull, allow_downgrade: bool) -> PullResult:
-    target = job.registry.resolve(job.name, job.word)
-    if job.current is not None and target.version < job.current and not allow_downgrade:
-        raise UsageError(
-            f"{job.name} {job.word} is version {target.version}, older than {job.current}, which is installed",
-            hint="add --allow-downgrade if that is meant",
-        )
-    if job.current == target.version and _intact(job.store.folder(target.version), target):
-        _settle(job, target)
-        return PullResult("current", job.name, target.version, job.store.folder(target.version), None)
-    _refuse_rejected(job, target)
-    data = job.registry.manifest(job.name, target.version)
-    manifest = parse_manifest(data, target.manifest_sha256)
-    check_compatible(manifest)
-    if not _intact(job.store.folder(target.version), target):
-        _install(job, target, manifest, data)
-    job.store.swap(target.version)
-    previous = _settle(job, target)
-    return PullResult("updated", job.name, target.version, job.store.folder(target.version), previous)
+@dataclass(frozen=True)
+class _Pull:
+    registry: Registry
+    store: Store
+    name: str
+    word: str
+    signing: Signing
+    health: Health | None
+    allow_downgrade: bool
+    say: Callable[[str], None]
 
+    def look(self) -> PullResult:
+        """Everything that can be known without downloading the files."""
+        target = self._resolve()
+        if self._installed(target):
+            return self._result("current", target, None, self._admit(target))
+        self._refuse_rejected(target)
+        _, manifest, admitted = self._manifest(target)
+        check_disk(_existing(self.store.root), _total(manifest))
+        return self._result("would_update", target, self.store.current(), admitted)
 
-def _install(job: _Pull, target: Resolved, manifest: Manifest, data: bytes) -> None:
-    """Everything until the version has its name; a failure leaves no trace but the memory of a rejected bundle."""
-    total = sum(entry.bytes for entry in manifest.files) + len(data)
-    _check_disk(job.store, total)
-    staged = job.store.stage(target.version)
-    job.say(f"{target.name}:{target.version}: {len(manifest.files) + 1} files, {total / 1e6:.1f} MB")
-    try:
-        for entry in manifest.files:
-            _fetch(job, target, entry, staged)
-        _write(staged / MANIFEST, data)
-        verify_files(staged, manifest)
-        job.say("self-test on the golden images")
-        self_test(staged)
-        job.store.commit(staged, target.version)
-    except SelfTestError as error:
-        state = job.store.state()
-        job.store.write_state(replace(state, rejected={**state.rejected, target.manifest_sha256: error.message}))
-        raise
-    finally:
-        job.store.discard(staged)
+    def run(self) -> PullResult:
+        target = self._resolve()
+        if self._installed(target):
+            admitted = self._admit(target)
+            self._refresh(target, admitted)
+            before = settled(self.store)
+            if before not in (None, target.version):  # a pull ended within its health window
+                confirm(self.store, target, self.health, before, self.say)
+            settle(self.store, target)
+            return self._result("current", target, None, admitted)
+        self._refuse_rejected(target)
+        data, manifest, admitted = self._manifest(target)
+        if _intact(self.store.folder(target.version), target):
+            self._refresh(target, admitted)
+        else:
+            self._install(target, manifest, {MANIFEST: data, **admitted.files})
+        before = settled(self.store) or self.store.current()
+        self.store.swap(target.version)
+        confirm(self.store, target, self.health, before, self.say)
+        return self._result("updated", target, settle(self.store, target, before), admitted)
 
+    def _result(self, status: str, target: Resolved, previous: int | None, admitted: Admitted) -> PullResult:
+        folder = self.store.folder(target.version)
+        return PullResult(status, self.name, target.version, folder, previous, "", admitted)
 
-def _fetch(job: _Pull, target: Resolved, entry: FileEntry, staged: Path) -> None:
-    """One file, no longer than declared, hashed as it is written."""
-    path = staged / entry.path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    digest, size = hashlib.sha256(), 0
-    with job.registry.fetch(job.name, target.version, entry.path) as source, path.open("xb") as file:
-        while block := _read(source, entry, min(1 << 20, entry.bytes - size + 1)):
-            size += len(block)
-            if size > entry.bytes:
-                break
-            digest.update(block)
-            file.write(block)
-        file.flush()
-        os.fsync(file.fileno())
-    if size != entry.bytes or digest.hexdigest() != entry.sha256:
-        raise IntegrityError(
-            f"{entry.path} of {target.name}:{target.version} differs from its manifest: expected {entry.bytes} bytes"
-            f" with sha256 {entry.sha256}, found {'more' if size > entry.bytes else size}",
-            hint="the registry's copy is damaged or was changed; register the model again",
-        )
+    def _resolve(self) -> Resolved:
+        """The exact version: not lower than what is installed, and never another bundle under the same number."""
+        target, current = self.registry.resolve(self.name, self.word), self.store.current()
+        if current is not None and target.version < current and not self.allow_downgrade:
+            raise UsageError(
+                f"{self.name} {self.word} is version {target.version}, older than {current}, which is installed",
+                hint="add --allow-downgrade if that is meant",
+            )
+        known = self.store.state().known.get(str(target.version))
+        if known and known != target.manifest_sha256:
+            raise IntegrityError(
+                f"the registry changed {target.name}:{target.version}: expected the manifest {known} that was"
+                f" installed here, found {target.manifest_sha256}",
+                hint="a version never changes; ask who publishes, and register it as a new version",
+            )
+        return target
 
+    def _installed(self, target: Resolved) -> bool:
+        return self.store.current() == target.version and _intact(self.store.folder(target.version), target)
 
-def _read(source: BinaryIO, entry: FileEntry, count: int) -> bytes:
-    try:
-        return source.read(count)
-    except OSError as error:
-        raise OfflineError(f"the registry stopped while sending {entry.path}: {error}") from error
+    def _manifest(self, target: Resolved) -> tuple[bytes, Manifest, Admitted]:
+        """The manifest that was pinned, let in by its signature, of a bundle that this machine can run."""
+        admitted = self._admit(target)
+        try:
+            data = self.registry.manifest(self.name, target.version)
+        except NotFoundError as error:
+            raise OfflineError(f"the registry lists {target.version} and lacks it: {error.message}") from error
+        manifest = parse_manifest(data, target.manifest_sha256)
+        check_compatible(manifest)
+        check_memory(manifest)
+        return data, manifest, admitted
 
+    def _admit(self, target: Resolved) -> Admitted:
+        admitted = admit(self.registry, target, self.signing)
+        if admitted.keyid:
+            self.say(f"{target.name}:{target.version} is signed by key {admitted.keyid}")
+        return admitted
 
-def _write(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    def _refuse_rejected(self, target: Resolved) -> None:
+        """A bundle that failed here is not fetched again and again; asking for it by number tries once more."""
+        reason = self.store.state().rejected.get(target.manifest_sha256)
+        if reason and not self.word.isdigit():
+            raise SelfTestError(
+                f"{target.name}:{target.version} was rejected on this machine before: {reason}",
+                hint=f"--version {target.version} tries it again",
+            )
+
+    def _install(self, target: Resolved, manifest: Manifest, beside: dict[str, bytes]) -> None:
+        """Everything until the version has its name; a failure leaves no trace but the memory of a rejected bundle."""
+        total = _total(manifest)
+        check_disk(self.store.root, total)
+        current = self.store.current()
+        here = files_by_hash(self.store.folder(current)) if current is not None else {}
+        staged = self.store.stage(target.version)
+        self.say(f"{target.name}:{target.version}: {len(manifest.files) + 1} files, {total / 1e6:.1f} MB")
+        try:
+            Transfer(self.registry, target, self.say, here).run(manifest, staged)
+            for name, data in beside.items():
+                write_new(staged / name, data)
+            verify_files(staged, manifest)
+            self.say("self-test on the golden images")
+            self_test(staged)
+            self.store.commit(staged, target.version)
+        except SelfTestError as error:
+            reject(self.store, target, error.message)
+            raise
+        finally:
+            self.store.discard(staged)
+
+    def _refresh(self, target: Resolved, admitted: Admitted) -> None:
+        """Signatures that were added since the version was installed; a release that verifies here never changes."""
+        folder = self.store.folder(target.version)
+        differing = {
+            name: data
+            for name, data in admitted.files.items()
+            if not (folder / name).is_file() or (folder / name).read_bytes() != data
+        }
+        if admitted.problem or (RELEASE in differing and _verified(folder, self.signing)):
+            return
+        for name, data in differing.items():
+            write_bytes(folder / name, data)
 
 
 def _intact(folder: Path, target: Resolved) -> bool:
@@ -198,40 +255,17 @@ def _intact(folder: Path, target: Resolved) -> bool:
     return True
 
 
-def _refuse_rejected(job: _Pull, target: Resolved) -> None:
-    """A bundle that failed here is not fetched again and again; asking for it by number tries once more."""
-    reason = job.store.state().rejected.get(target.manifest_sha256)
-    if reason and not job.word.isdigit():
-        raise SelfTestError(
-            f"{target.name}:{target.version} was rejected on this machine before: {reason}",
-            hint=f"--version {target.version} tries it again",
-        )
+def _verified(folder: Path, signing: Signing) -> bool:
+    try:
+        verify_release(folder, signing.trust)
+    except (OSError, CvaError):
+        return False
+    return True
 
 
-def _check_disk(store: Store, total: int) -> None:
-    free = free_bytes(store.root)
-    if free < total + SPARE_BYTES:
-        raise StorageError(
-            f"expected {total + SPARE_BYTES} bytes free in {store.root}, found {free}",
-            hint="free some space; the version in use stays",
-        )
+def _existing(folder: Path) -> Path:
+    return next(each for each in (folder, *folder.parents) if each.is_dir())
 
 
-def _settle(job: _Pull, target: Resolved) -> int | None:
-    """Record what `current` says, then remove all but it and the one before; repeating it changes nothing."""
-    before = job.store.state()
-    previous = next(
-        (
-            version
-            for version in (job.current, before.current, before.previous)  # the last two after a crash
-            if version is not None and version != target.version and job.store.folder(version).is_dir()
-        ),
-        None,
-    )
-    rejected = {digest: why for digest, why in before.rejected.items() if digest != target.manifest_sha256}
-    after = State(target.version, target.manifest_sha256, previous, before.updated_at, rejected)
-    if after != before:
-        now = datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
-        job.store.write_state(replace(after, updated_at=now))
-    job.store.keep({target.version} | ({previous} if previous is not None else set()))
-    return previous
+def _total(manifest: Manifest) -> int:
+    return sum(entry.bytes for entry in manifest.files)

@@ -1,6 +1,7 @@
-"""Where registered models are read from: three questions, and the local workspace's plain files that answer them.
+"""Where registered models are read from: three questions, and a folder on this machine that answers them.
 
-Reads `<workspace>/models/registry.json` and the bundle folders beside it; writes nothing, knows no MLflow.
+The folder is a workspace's `models/`, or what `publish-static` wrote: `registry.json` and the bundles beside it.
+Writes nothing, knows no MLflow and no network (`static.py` asks the same of a web server).
 """
 
 from __future__ import annotations
@@ -8,16 +9,19 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from scoring.bundle import MANIFEST
+from scoring.bundle import MANIFEST, MAX_MANIFEST_BYTES, parse_manifest, unlisted_files
 from scoring.errors import IncompatibleError, IntegrityError, NotFoundError, OfflineError, UsageError
 from scoring.paths import check_path
 
 SCHEMA = 1
 WORDS = ("latest", "champion", "best")
+MAX_INDEX_BYTES = 16 << 20
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
@@ -31,7 +35,9 @@ class Resolved:
 
 
 class Registry(Protocol):
-    """Raises: NotFoundError (no such model or version), OfflineError (the registry itself cannot be reached)."""
+    """Raises: NotFoundError (no such model, version or file), OfflineError (the registry itself cannot be reached),
+    IntegrityError (what it holds is not a registry, or a file that a bundle may not hold).
+    """
 
     def resolve(self, name: str, version: str) -> Resolved: ...
     def manifest(self, name: str, version: int) -> bytes: ...
@@ -88,8 +94,67 @@ def check_version(word: str) -> str:
 
 
 @dataclass(frozen=True)
+class Index:
+    """`registry.json`: {"schema": 1, "models": {NAME: {"champion": N or null, "versions": {"N": {"path",
+    "manifest_sha256", "created_at", "tags"}}}}}. `place` is where it was read, for messages.
+    """
+
+    models: dict[str, Any]
+    place: str
+
+    @staticmethod
+    def parse(data: bytes, place: str) -> Index:
+        """Raises: IntegrityError, IncompatibleError."""
+        try:
+            value = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise _broken(place, f"it is not JSON: {error}") from error
+        if not isinstance(value, dict) or not isinstance(value.get("models"), dict):
+            raise _broken(place, "it is not a registry")
+        if value.get("schema") != SCHEMA:
+            raise IncompatibleError(
+                f"expected a registry of schema {SCHEMA}, found {value.get('schema')!r}", hint="update cv-accelerator"
+            )
+        return Index(value["models"], place)
+
+    def resolve(self, name: str, version: str) -> Resolved:
+        """A bare name ("") is the champion, else the latest; `best` means the champion."""
+        number = _choose(name, version, self._model(name))
+        return Resolved(name, number, str(self.entry(name, number)["manifest_sha256"]))
+
+    def entry(self, name: str, version: int) -> dict[str, Any]:
+        """One version's entry, its hash and its path checked. Raises: NotFoundError, IntegrityError."""
+        entry = self._model(name)["versions"].get(str(version))
+        if entry is None:
+            raise NotFoundError(f"model {name!r} has no version {version}", hint="see `cva model list`")
+        if not isinstance(entry, dict) or not _SHA256.fullmatch(str(entry.get("manifest_sha256"))):
+            raise _broken(self.place, f"{name}:{version} has no manifest_sha256")
+        check_path(str(entry.get("path", "")))
+        return entry
+
+    def champion(self, name: str) -> int | None:
+        found: int | None = self.models.get(name, {}).get("champion")
+        return found
+
+    def _model(self, name: str) -> dict[str, Any]:
+        model = self.models.get(name)
+        if not model:
+            known = ", ".join(sorted(self.models)) or "none yet"
+            raise NotFoundError(
+                f"there is no model {name!r} in {self.place}; models: {known}", hint="see `cva model list`"
+            )
+        versions = model.get("versions") if isinstance(model, dict) else None
+        champion = model.get("champion") if isinstance(model, dict) else None
+        if not isinstance(versions, dict) or not versions or not all(_is_number(each) for each in versions):
+            raise _broken(self.place, f"{name} has no numbered versions")
+        if champion is not None and str(champion) not in versions:
+            raise _broken(self.place, f"the champion of {name} is {champion!r}, which is none of its versions")
+        return dict(model)
+
+
+@dataclass(frozen=True)
 class LocalRegistry:
-    """The `models/` folder of a local workspace."""
+    """A folder with `registry.json` and bundles: the `models/` of a workspace, or a published one."""
 
     models: Path
 
@@ -99,56 +164,75 @@ class LocalRegistry:
 
     def resolve(self, name: str, version: str) -> Resolved:
         """A bare name ("") is the champion, else the latest; `best` means the champion."""
-        model = self._model(name)
-        number = _choose(name, version, model)
-        return Resolved(name, number, str(model["versions"][str(number)]["manifest_sha256"]))
+        return self.index().resolve(name, version)
 
     def manifest(self, name: str, version: int) -> bytes:
+        """Its bytes; a folder that holds a link, or a file that the manifest does not list, is refused."""
         with self.fetch(name, version, MANIFEST) as file:
-            return file.read()
+            data = read_up_to(file, MAX_MANIFEST_BYTES)
+        extra = unlisted_files(self.folder(name, version), parse_manifest(data))
+        if extra:
+            raise IntegrityError(
+                f"{name}:{version} holds files that its manifest does not list: {', '.join(extra)}",
+                hint="do not use it; register or publish the model again",
+            )
+        return data
 
     def fetch(self, name: str, version: int, path: str) -> BinaryIO:
         check_path(path)
+        folder = self.folder(name, version)
         try:
-            return (self.folder(name, version) / path).open("rb")
+            return _open_regular(folder, path)
+        except FileNotFoundError as error:
+            raise NotFoundError(f"{name}:{version} has no {path} in {folder}", hint="publish it again") from error
         except OSError as error:
             raise OfflineError(f"cannot read {path} of {name}:{version}: {error.strerror}: {error.filename}") from error
 
     def folder(self, name: str, version: int) -> Path:
         """The bundle's own folder; safe to read in place, it is never changed."""
-        relative = str(self._model(name)["versions"][str(version)]["path"])
-        check_path(relative)
-        return self.models / relative
+        return self.models / str(self.index().entry(name, version)["path"])
 
-    def _model(self, name: str) -> dict[str, Any]:
-        models = self._read()
-        if name not in models or not models[name].get("versions"):
-            known = ", ".join(sorted(models)) or "none yet"
-            raise NotFoundError(
-                f"there is no model {name!r} in {self.models}; models: {known}", hint="see `cva model list`"
-            )
-        model: dict[str, Any] = models[name]
-        return model
-
-    def _read(self) -> dict[str, Any]:
+    def index(self) -> Index:
         path = self.models / "registry.json"
         try:
-            value = json.loads(path.read_bytes())
+            return Index.parse(path.read_bytes(), str(self.models))
         except OSError as error:
             raise OfflineError(
                 f"cannot read {path}: {error.strerror}",
                 hint="give the workspace with --workspace, or register a model first (`cva demo` makes one)",
             ) from error
-        except ValueError as error:
-            raise IntegrityError(f"{path} is not JSON: {error}", hint="run `cva workspace doctor`") from error
-        if not isinstance(value, dict) or not isinstance(value.get("models"), dict):
-            raise IntegrityError(f"{path} is not a registry", hint="run `cva workspace doctor`")
-        if value.get("schema") != SCHEMA:
-            raise IncompatibleError(
-                f"expected a registry of schema {SCHEMA}, found {value.get('schema')!r}", hint="update cv-accelerator"
+
+
+def read_up_to(file: BinaryIO, limit: int) -> bytes:
+    """All of a file, or `limit` + 1 bytes where it is longer."""
+    data = bytearray()
+    while len(data) <= limit and (block := file.read(min(1 << 20, limit + 1 - len(data)))):
+        data += block
+    return bytes(data)
+
+
+def _open_regular(folder: Path, path: str) -> BinaryIO:
+    """A file of the folder, never what a link names elsewhere, never a pipe that blocks. Raises: IntegrityError."""
+    full = folder / path
+    for each in (full, *full.parents):
+        if each == folder:
+            break
+        mode = each.lstat().st_mode
+        if not (stat.S_ISREG(mode) if each == full else stat.S_ISDIR(mode)):
+            raise IntegrityError(
+                f"{each} is a link or a special file, which a bundle may not hold", hint="publish the model again"
             )
-        models: dict[str, Any] = value["models"]
-        return models
+    return full.open("rb")
+
+
+def _broken(place: str, why: str) -> IntegrityError:
+    return IntegrityError(
+        f"registry.json in {place} is broken: {why}", hint="run `cva workspace doctor`, or publish it again"
+    )
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and text == str(int(text))
 
 
 def _choose(name: str, version: str, model: dict[str, Any]) -> int:

@@ -18,7 +18,7 @@ import secrets
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -30,13 +30,14 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class State:
-    """`rejected` maps a manifest's sha256 to why it failed here."""
+    """`rejected` maps a manifest's sha256 to why it failed here; `known` an installed version to its manifest's."""
 
     current: int | None = None
     manifest_sha256: str = ""
     previous: int | None = None
     updated_at: str = ""
     rejected: Mapping[str, str] = field(default_factory=dict)
+    known: Mapping[str, str] = field(default_factory=dict)
 
 
 class Store:
@@ -51,7 +52,7 @@ class Store:
         for folder in (self.root, self.versions, self.incoming):
             _make_folder(folder)
         with (self.root / ".lock").open("ab") as file:
-            _take(file, self.root)
+            take_lock(file, f"another pull into {self.root} is running")
             yield
 
     def recover(self) -> None:
@@ -84,7 +85,7 @@ class Store:
 
     def commit(self, staged: Path, version: int) -> Path:
         """Give a filled and verified folder its name; a damaged folder of that name makes room first."""
-        _sync_tree(staged)
+        sync_tree(staged)
         target = self.folder(version)
         if target.exists():
             target.rename(self.incoming / f"{version}.old.{secrets.token_hex(4)}")
@@ -92,8 +93,13 @@ class Store:
         sync_folder(self.versions)
         return target
 
-    def swap(self, version: int) -> None:
-        """`current` names this version from one moment to the next."""
+    def swap(self, version: int | None) -> None:
+        """`current` names this version, or none, from one moment to the next."""
+        if version is None:
+            for name in ("current", "CURRENT"):
+                (self.root / name).unlink(missing_ok=True)
+            sync_folder(self.root)
+            return
         try:
             temporary = self.incoming / f"current.{secrets.token_hex(4)}"
             temporary.symlink_to(Path("versions") / str(version))
@@ -120,21 +126,23 @@ class Store:
 
     def write_state(self, state: State) -> None:
         values: dict[str, Any] = {name: getattr(state, name) for name in State.__dataclass_fields__}
-        write_json(self.root / "state.json", {"schema": SCHEMA, **values, "rejected": dict(state.rejected)})
+        write_json(
+            self.root / "state.json",
+            {"schema": SCHEMA, **values, "rejected": dict(state.rejected), "known": dict(state.known)},
+        )
 
 
 def _parse_state(value: object) -> State:
     if not isinstance(value, dict) or value.get("schema") != SCHEMA:
         return State()
-    kinds: dict[str, type] = {"manifest_sha256": str, "updated_at": str, "rejected": dict}
+    kinds: dict[str, type] = {"manifest_sha256": str, "updated_at": str, "rejected": dict, "known": dict}
     known = {
         name: value[name] for name in State.__dataclass_fields__ if isinstance(value.get(name), kinds.get(name, int))
     }
-    return State(**known)
-
-
-def free_bytes(folder: Path) -> int:
-    return shutil.disk_usage(folder).free
+    state = State(**known)
+    if state.current is not None and state.manifest_sha256:  # as written before versions were remembered
+        return replace(state, known={str(state.current): state.manifest_sha256, **state.known})
+    return state
 
 
 def _make_folder(path: Path) -> None:
@@ -144,13 +152,14 @@ def _make_folder(path: Path) -> None:
         raise StorageError(f"expected a folder, found a file: {error.filename}", hint="give another --to") from error
 
 
-def _sync_tree(folder: Path) -> None:
+def sync_tree(folder: Path) -> None:
     """Folders, deepest first; the files were synced when they were written."""
     for root, _, _ in os.walk(folder, topdown=False):
         sync_folder(Path(root))
 
 
-def _take(file: BinaryIO, root: Path) -> None:
+def take_lock(file: BinaryIO, taken: str) -> None:
+    """Or say `taken` at once; the system frees it with the process. Raises: LockedError."""
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -161,4 +170,4 @@ def _take(file: BinaryIO, root: Path) -> None:
 
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        raise LockedError(f"another pull into {root} is running", hint="try again when it has ended") from error
+        raise LockedError(taken, hint="try again when it has ended") from error

@@ -10,6 +10,10 @@ from typing import Any
 
 import pytest
 
+from scoring.bundle import write_manifest
+
+OWN = "notes.txt"  # differs between versions, so it is never copied from the one that is installed
+
 
 class Shelf:
     """`<workspace>/models` with versions of one model; `put` registers, `champion` is whom `best` means."""
@@ -27,6 +31,8 @@ class Shelf:
     def put(self, version: int, *, champion: int | None = None, **options: Any) -> Path:
         options.setdefault("created_at", f"2026-05-{version:02}T10:00:00Z")
         folder = self._make(f"{self.models.relative_to(self.workspace.parent)}/{self.name}/{version}", **options)
+        (folder / OWN).write_text(f"what only version {version} has\n" * 10)
+        write_manifest(folder, json.loads((folder / "manifest.json").read_text()))
         self.register(version, champion)
         return folder
 

@@ -37,7 +37,7 @@ def test_exit_codes_in_the_life_of_a_device(shelf: Any, run: Any, tmp_path: Path
     assert run("newest")[0] == 2
     assert run("best")[0] == 2  # older than what is installed
     folder = shelf.put(3)
-    (folder / "labels.json").write_text("[]")
+    (folder / "notes.txt").write_text("[]")
     assert run("3")[0] == 4
     shelf.put(4, runtime={"onnxruntime": ">=99"}, golden=False)
     assert run("4")[0] == 6

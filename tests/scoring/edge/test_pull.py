@@ -117,7 +117,7 @@ def test_a_registry_that_goes_away_while_sending_is_offline(
     shelf.put(1)
     get()
     shelf.put(2)
-    (shelf.models / "Caps/2/model.onnx").unlink()
+    (shelf.models / "Caps/2/notes.txt").unlink()
     assert get().exit_code == 3
     assert (Store(device(tmp_path)).current(), listing(device(tmp_path) / "versions")) == (1, ["1"])
 
@@ -127,7 +127,7 @@ def test_bytes_that_differ_are_refused(shelf: Any, get: Callable[..., PullResult
     shelf.put(1)
     get()
     folder = shelf.put(2)
-    victim = folder / ("manifest.json" if change == "manifest" else "model.onnx")
+    victim = folder / ("manifest.json" if change == "manifest" else "notes.txt")
     data = victim.read_bytes()
     flipped = data[:100] + bytes([data[100] ^ 1]) + data[101:]
     victim.write_bytes({"longer": data + b"x", "shorter": data[:-1]}.get(change, flipped))
