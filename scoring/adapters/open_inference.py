@@ -52,15 +52,16 @@ def to_answer(request: InferRequest, elements: Sequence[dict[str, Any]], *, name
     """`elements` are those of /score, one an image, in the request's order."""
     most = max((len(each["boxes"]) for each in elements), default=0)
     tensors = [_tensor(output, elements, most) for output in request.outputs]
-    known = {} if request.id is None else {"id": request.id}
-    return {"model_name": name, "model_version": version, **known, "outputs": tensors}
+    optional = {"model_version": version or None, "id": request.id}
+    known = {key: value for key, value in optional.items() if value is not None}
+    return {"model_name": name, **known, "outputs": tensors}
 
 
 def model_metadata(name: str, version: str) -> dict[str, Any]:
     dimensions = {"boxes": [-1, -1, 4], "scores": [-1, -1], "labels": [-1, -1], "num": [-1], "errors": [-1]}
     return {
         "name": name,
-        "versions": [version],
+        "versions": [version] if version else [],
         "platform": "onnxruntime_onnx",
         "inputs": [{"name": INPUT, "datatype": "BYTES", "shape": [-1]}],
         "outputs": [{"name": each, "datatype": kind, "shape": dimensions[each]} for each, kind in OUTPUTS.items()],

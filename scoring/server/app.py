@@ -12,10 +12,11 @@ from starlette.middleware.cors import CORSMiddleware
 
 from scoring.errors import CvaError
 from scoring.server.access_log import Outermost
-from scoring.server.http import Bodies, on_error, on_http_error
+from scoring.server.bodies import Bodies
+from scoring.server.http import on_error, on_http_error
 from scoring.server.keys import KeyRing, Locked
 from scoring.server.metrics import Metrics
-from scoring.server.routes import docs, health, score, skill
+from scoring.server.routes import docs, health, invocations, openinference, page, score, skill, vision
 from scoring.server.service import Service
 from scoring.server.settings import ServeSettings
 
@@ -44,6 +45,10 @@ ROUTERS: tuple[Callable[[Context], APIRouter], ...] = (
     score.router,
     skill.router,
     health.router,
+    vision.router,
+    openinference.router,
+    invocations.router,
+    page.router,
     docs.router,
 )
 
@@ -52,16 +57,16 @@ def create_app(context: Context) -> FastAPI:
     """Raises: NotFoundError, StorageError, UsageError for a keys file that cannot be used."""
     settings = context.settings
     app = FastAPI(title="cva serve", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    app.state.bodies = Bodies(settings)
+    bodies = app.state.bodies = Bodies(settings)
     app.add_exception_handler(CvaError, on_error)
     app.add_exception_handler(HTTPException, on_http_error)
     for router in ROUTERS:
         app.include_router(router(context))
-    _wrap(app, context)
+    _wrap(app, context, bodies)
     return app
 
 
-def _wrap(app: FastAPI, context: Context) -> None:
+def _wrap(app: FastAPI, context: Context, bodies: Bodies) -> None:
     """From the inside out: keys, then CORS (a preflight shows no key), then ids, counting and the last resort."""
     settings = context.settings
     if settings.locked:
@@ -75,4 +80,4 @@ def _wrap(app: FastAPI, context: Context) -> None:
             expose_headers=list(EXPOSED),
             max_age=600,
         )
-    app.add_middleware(Outermost, metrics=context.metrics, log_requests=settings.access_log)
+    app.add_middleware(Outermost, metrics=context.metrics, bodies=bodies, settings=settings)

@@ -20,9 +20,8 @@ from scoring.server.settings import ServeSettings
 
 log = logging.getLogger(__name__)
 
-OPEN = frozenset(
-    {"/", "/health/live", "/health/ready", "/api/healthcheck", "/openapi.json", "/swagger.json", "/favicon.ico"}
-)
+HEALTH = ("/", "/health/live", "/health/ready", "/api/healthcheck", "/v2/health/live", "/v2/health/ready", "/ping")
+OPEN = frozenset({*HEALTH, "/openapi.json", "/swagger.json", "/favicon.ico"})
 OPEN_BELOW = "/page/"
 HEADERS = (b"x-api-key", b"ocp-apim-subscription-key")
 

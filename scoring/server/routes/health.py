@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 
 from scoring.errors import NotReadyError
 from scoring.server.http import json_response, new_router
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 def router(context: Context) -> APIRouter:
     routes = new_router()
     service = context.service
-
-    @routes.get("/")
-    async def root(request: Request) -> Response:
-        return PlainTextResponse("Healthy")
 
     @routes.get("/health/live")
     async def live(request: Request) -> Response:

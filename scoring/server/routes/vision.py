@@ -1,0 +1,68 @@
+"""POST /image: one image in, the answer of Azure Custom Vision's prediction API out (CONTRACTS 8).
+
+Takes what its exported containers take: the image's bytes, or a multipart form with a file field `imageData`. Their
+other route, /url, is refused: this server opens no addresses.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from scoring.adapters.custom_vision import to_answer
+from scoring.adapters.multipart import read_field
+from scoring.errors import UsageError
+from scoring.server.http import json_response, new_router
+from scoring.server.routes.adapting import content_type, expect_type, read_parsed, score_images
+from scoring.server.routes.score import RAW, model_headers, threshold_of
+
+if TYPE_CHECKING:
+    from scoring.server.app import Context
+
+FORM = "multipart/form-data"
+FIELD = "imageData"
+
+
+def router(context: Context) -> APIRouter:
+    routes = new_router()
+    formats = context.settings.limits.formats
+    allowed = (*(kind for kind, image in RAW.items() if image is None or image in formats), FORM)
+
+    @routes.post("/image")
+    async def image(request: Request) -> Response:
+        expect_type(request, allowed)
+        threshold = threshold_of(request)
+        data = await read_parsed(request, context, _reader(request))
+        answered, [scored] = await score_images(request, context, [data], threshold)
+        if scored.found is None:
+            assert scored.error is not None
+            raise scored.error
+        model = answered.model
+        answer = to_answer(
+            scored.found,
+            model.detector.labels,
+            name=model.name,
+            version=model.version,
+            created=datetime.now(timezone.utc),
+            answer_id=uuid.uuid4(),
+        )
+        return json_response(answer, 200, model_headers(answered))
+
+    @routes.post("/url")
+    async def url(request: Request) -> Response:
+        raise UsageError("expected an image's bytes, found an address: this server opens none", hint="POST /image")
+
+    return routes
+
+
+def _reader(request: Request) -> Callable[[bytes], bytes]:
+    if content_type(request) != FORM:
+        return bytes
+    header = request.headers["content-type"]
+    return lambda body: read_field(body, header, FIELD)
