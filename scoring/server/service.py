@@ -155,6 +155,7 @@ class Service:
         while (request := self._waiting.get()) is not None:
             taken = request.take()
             if taken is None:
+                del request  # or an old model would stay until the next one comes
                 continue
             index, image, is_last = taken
             if not is_last:

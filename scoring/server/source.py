@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Protocol
 
 from scoring.bundle import MANIFEST, LoadedBundle, load_bundle
-from scoring.edge.registry import LocalRegistry
+from scoring.edge.registry import LocalRegistry, check_model_name
 from scoring.edge.signing import RELEASE, parse_release
 from scoring.edge.store import Store
-from scoring.errors import CvaError, IntegrityError, NotFoundError, StorageError
+from scoring.errors import CvaError, IntegrityError, NotFoundError, StorageError, UsageError
 from scoring.server.service import ServedModel
 
 
@@ -88,7 +88,7 @@ class BundleFolder:
         digest = hashlib.sha256(data).hexdigest()
         manifest = load_bundle(folder, verify=False, manifest_sha256=digest).manifest
         version = released_version(folder, digest) or (folder.name if folder.name.isdigit() else "")
-        return Candidate(manifest.name, version, folder, digest)
+        return Candidate(_checked(manifest.name), version, folder, digest)
 
     def refuse(self, candidate: Candidate, why: str) -> None:
         """Whoever swaps the folder swaps it back."""
@@ -168,6 +168,16 @@ def released_version(folder: Path, digest: str) -> str:
             hint="pull the model again",
         )
     return str(release.version)
+
+
+def _checked(name: str) -> str:
+    """It becomes a header of every answer. Raises: IntegrityError."""
+    try:
+        return check_model_name(name)
+    except UsageError as error:
+        raise IntegrityError(
+            f"the manifest's name is not one: {error.message}", hint="make the bundle again"
+        ) from error
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import http.client
+import json
 import threading
 import time
 import weakref
@@ -21,6 +23,7 @@ from scoring.server.settings import ServeSettings
 from scoring.server.source import BundleFolder, Candidate, Source, load
 from tests.scoring.edge.conftest import Shelf
 from tests.scoring.server import versions
+from tests.scoring.server.running import Running
 
 Make = Callable[..., Path]
 PATIENCE = 60.0  # seconds; nothing waits longer than it must
@@ -312,3 +315,96 @@ def test_a_first_model_that_cannot_be_used_gives_way_to_the_one_before(
 
 def _fails(detector: object) -> None:
     raise MemoryError("no memory")
+
+
+class Client(threading.Thread):
+    """Asks again and again on one connection, and keeps what it heard."""
+
+    def __init__(self, server: Running) -> None:
+        super().__init__()
+        self.server, self.end, self.error = server, False, ""
+        self.heard: list[tuple[int, str, int]] = []  # status, version, boxes
+
+    @property
+    def last(self) -> str:
+        return self.heard[-1][1] if self.heard else ""
+
+    def run(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=PATIENCE)
+        headers = {"content-type": "image/png"}
+        try:
+            while not self.end:
+                connection.request("POST", "/score", versions.picture(), headers)
+                answer = connection.getresponse()
+                body = answer.read()
+                version = answer.headers["x-model-version"] or ""
+                self.heard.append((answer.status, version, len(json.loads(body)[0]["boxes"])))
+        except Exception as error:
+            self.error = repr(error)
+        finally:
+            connection.close()
+
+
+def test_under_load_no_request_is_dropped_and_every_answer_is_of_the_version_it_names(
+    serve: Callable[..., Running], shelf: Shelf
+) -> None:
+    versions.put(shelf, 1)
+    source = open_source(model="Caps", environ={})
+    server = serve(model=load(source, threads=1, provider="cpu"))
+    made = Reloader(source, server.context.service, seconds=0.02, tell=server.context.metrics.reload)
+    made.start()
+    clients = [Client(server) for _ in range(8)]
+    for client in clients:
+        client.start()
+    sessions = []
+    for version in range(2, 7):
+        put = versions.wrong_answers if version == 4 else versions.put
+        put(shelf, version)
+        _wait_for(str(version), made, server, clients)
+        assert (_live(server) == str(version)) is (version != 4)
+        sessions.append(weakref.ref(server.context.service.model.detector._session))  # type: ignore[union-attr]
+    for client in clients:
+        client.end = True
+    for client in clients:
+        client.join()
+    made.close()
+    assert [client.error for client in clients] == [""] * len(clients)
+    heard = [each for client in clients for each in client.heard]
+    assert {status for status, _, _ in heard} == {200}
+    assert [each for each in heard if each[2] != versions.boxes_of(int(each[1]))] == []
+    assert {version for _, version, _ in heard} == {"1", "2", "3", "5", "6"}
+    for client in clients:  # nobody hears an old version after a new one
+        assert [version for _, version, _ in client.heard] == sorted(version for _, version, _ in client.heard)
+    gc.collect()
+    alive = {id(session()) for session in sessions if session() is not None}
+    assert len(alive) == 1, "the sessions of old versions are freed"
+    metrics = server.get("/metrics").body.decode()
+    assert 'cva_reloads_total{outcome="loaded"} 4.0' in metrics
+    assert 'cva_reloads_total{outcome="rejected"} 1.0' in metrics
+
+
+def _wait_for(version: str, made: Reloader, server: Running, clients: list[Client]) -> None:
+    """Until it is live or refused, and every client has heard the one that serves now."""
+    until(lambda: version in (_live(server), made.rejected.version if made.rejected else ""))
+    until(lambda: all(client.error or client.last == _live(server) for client in clients))
+
+
+def _live(server: Running) -> str:
+    model = server.context.service.model
+    return model.version if model else ""
+
+
+def test_a_request_that_nobody_scored_in_time_keeps_no_old_model(
+    reloader: Reloader, service: Service, shelf: Shelf
+) -> None:
+    assert service.model is not None
+    session = weakref.ref(service.model.detector._session)
+    answer = asyncio.run(service.score([versions.picture()], seconds=0))
+    assert not answer.complete
+    del answer
+    versions.put(shelf, 2)
+    reloader.look()
+    until(lambda: service.waiting == 0)
+    time.sleep(0.05)  # the worker puts it away
+    gc.collect()
+    assert session() is None

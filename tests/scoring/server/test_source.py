@@ -13,6 +13,7 @@ from typing import BinaryIO
 import pytest
 from PIL import Image
 
+from scoring.bundle import write_manifest
 from scoring.edge.pull import pull
 from scoring.edge.registry import LocalRegistry, Resolved
 from scoring.edge.signing import Release
@@ -21,6 +22,7 @@ from scoring.errors import IntegrityError, NotFoundError, OfflineError, SelfTest
 from scoring.server.pulled import PulledModel, bundle_in, open_source
 from scoring.server.service import ServedModel
 from scoring.server.source import BundleFolder, RegisteredModel, Source, load
+from tests.scoring.conftest import manifest
 from tests.scoring.edge.conftest import Shelf
 
 Make = Callable[..., Path]
@@ -91,8 +93,6 @@ def test_looking_again_changes_nothing(shelf: Shelf, tiny_bundle: Make) -> None:
 
 def test_one_changed_byte_is_refused_although_the_manifest_was_written_anew(shelf: Shelf) -> None:
     """Whoever can change a registered folder can write a manifest that fits; the registry's hash does not."""
-    from scoring.bundle import write_manifest
-
     folder = shelf.put(1)
     (folder / "labels.json").write_text('["other"]')
     with pytest.raises(IntegrityError, match=r"changed: labels\.json"):
@@ -115,6 +115,14 @@ def test_what_is_not_registered_is_said_at_once(shelf: Shelf, reference: str) ->
 def test_a_folder_that_no_release_names_has_no_version(tiny_bundle: Make) -> None:
     model = served(open_source(bundle=tiny_bundle("some-folder"), environ={}))
     assert (model.name, model.version) == ("Caps", "")
+
+
+@pytest.mark.parametrize("name", ["Caps\r\nx-other: 1", "Käppchen", "", "a" * 101])
+def test_a_name_that_cannot_be_a_header_is_refused(tiny_bundle: Make, name: str) -> None:
+    folder = tiny_bundle()
+    write_manifest(folder, manifest(name))
+    with pytest.raises(IntegrityError, match="the manifest's name"):
+        BundleFolder(folder).find()
 
 
 def test_the_version_of_a_folder_is_the_release_s_else_the_folder_s_number(tiny_bundle: Make) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from scoring.bundle import write_manifest
-from tests.scoring.conftest import graph, manifest
+from tests.scoring.conftest import graph, make_bundle, manifest
 from tests.scoring.edge.conftest import Shelf
 
 
@@ -26,28 +27,32 @@ def boxes_of(version: int) -> int:
     return 2 if version % 2 else 1
 
 
-def put(shelf: Shelf, version: int, **options: Any) -> Path:
-    """Register a good version; it is the latest."""
+def put(shelf: Shelf, version: int, spoil: Callable[[Path], None] = lambda folder: None, **options: Any) -> Path:
+    """Register a version, spoilt before anybody can see it; it is the latest."""
     threshold = 0.3 if version % 2 else {"blue cap": 1.0, "green, cap": 0.3, "red-cap": 1.0}
-    post = {"kind": "cva", "iou": 0.5, "score_threshold": threshold, "max_boxes": 3}
-    return shelf.put(version, postprocess=post, **options)
+    options |= {"postprocess": {"kind": "cva", "iou": 0.5, "score_threshold": threshold, "max_boxes": 3}}
+    day = f"2026-05-{version:02}T10:00:00Z"
+    folder = make_bundle(shelf.models / shelf.name / str(version), created_at=day, **options)
+    spoil(folder)
+    shelf.register(version)
+    return folder
 
 
-def rewrite(shelf: Shelf, version: int, path: str, data: bytes) -> None:
-    """Another content for one file, with a manifest and a registry that agree to it."""
-    folder = shelf.models / shelf.name / str(version)
+def rewrite(folder: Path, path: str, data: bytes) -> None:
+    """Another content for one file, and a manifest that agrees to it."""
     (folder / path).write_bytes(data)
     write_manifest(folder, json.loads((folder / "manifest.json").read_bytes()))
-    shelf.register(version)
 
 
 def wrong_answers(shelf: Shelf, version: int) -> None:
     """Its golden answers are another model's."""
-    put(shelf, version)
-    path = shelf.models / shelf.name / str(version) / "golden" / "expected.json"
-    expected = json.loads(path.read_bytes())
-    expected["images"][0]["boxes"][0]["score"] = 0.99
-    rewrite(shelf, version, "golden/expected.json", json.dumps(expected).encode())
+
+    def spoil(folder: Path) -> None:
+        expected = json.loads((folder / "golden" / "expected.json").read_bytes())
+        expected["images"][0]["boxes"][0]["score"] = 0.99
+        rewrite(folder, "golden/expected.json", json.dumps(expected).encode())
+
+    put(shelf, version, spoil)
 
 
 def no_golden_images(shelf: Shelf, version: int) -> None:
@@ -62,7 +67,7 @@ def one_changed_byte(shelf: Shelf, version: int) -> None:
 
 
 def one_more_file(shelf: Shelf, version: int) -> None:
-    (put(shelf, version) / "extra.pkl").write_bytes(b"\x80\x04.")
+    put(shelf, version, lambda folder: (folder / "extra.pkl").touch())
 
 
 def another_manifest(shelf: Shelf, version: int) -> None:
@@ -70,14 +75,12 @@ def another_manifest(shelf: Shelf, version: int) -> None:
 
 
 def no_graph(shelf: Shelf, version: int) -> None:
-    put(shelf, version)
-    rewrite(shelf, version, "model.onnx", b"\x0a\x03abc")
+    put(shelf, version, lambda folder: rewrite(folder, "model.onnx", b"\x0a\x03abc"))
 
 
 def crashing_runtime(shelf: Shelf, version: int) -> None:
     """Dividing the smallest integer by -1 kills the process on amd64; elsewhere the answers are wrong."""
-    put(shelf, version)
-    rewrite(shelf, version, "model.onnx", _with_division(graph()))
+    put(shelf, version, lambda folder: rewrite(folder, "model.onnx", _with_division(graph())))
 
 
 def _with_division(data: bytes) -> bytes:
