@@ -16,6 +16,26 @@ import scoring
 from model_training.packaging import entry
 
 LOADER = "cva_bundle"
+ENTRY = "score.py"
+CODE = (f"{LOADER}.py", "cva_http.py", "cva_model.py")
+SCORING = (  # what those import, and nothing else of the package; a test holds the two together
+    "__init__.py",
+    "batch/__init__.py",
+    "batch/rows.py",
+    "bundle.py",
+    "detections.py",
+    "detector.py",
+    "errors.py",
+    "files.py",
+    "images.py",
+    "manifest.py",
+    "onnxfile.py",
+    "paths.py",
+    "py.typed",
+    "release.py",
+    "scorer.py",
+    "wire.py",
+)
 SIGNATURE = [{"type": "string", "name": "image", "required": True}]
 
 
@@ -65,12 +85,12 @@ def _mlmodel() -> dict[str, Any]:
 
 def _copy_code(folder: Path) -> None:
     package = Path(str(scoring.__file__)).parent
-    for source in sorted(package.rglob("*")):
-        if source.suffix == ".py" or source.name == "py.typed":
-            _copy(source, folder / "code" / "scoring" / source.relative_to(package))
+    for name in SCORING:
+        _copy(package / name, folder / "code" / "scoring" / name)
     scripts = Path(str(entry.__file__)).parent
-    _copy(scripts / f"{LOADER}.py", folder / "code" / f"{LOADER}.py")
-    _copy(scripts / "score.py", folder / "score.py")
+    for name in CODE:
+        _copy(scripts / name, folder / "code" / name)
+    _copy(scripts / ENTRY, folder / ENTRY)
 
 
 def _copy(source: Path, target: Path) -> None:
