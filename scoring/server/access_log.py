@@ -9,12 +9,15 @@ import asyncio
 import logging
 import re
 import time
+import traceback
 import uuid
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from scoring.server.http import REQUEST_ID, CallerLeft, fault_response
+from scoring.server.bodies import Bodies
+from scoring.server.http import HELD, REQUEST_ID, CallerLeft, fault_response
 from scoring.server.metrics import Metrics
+from scoring.server.settings import ServeSettings
 
 log = logging.getLogger("scoring.server")
 access = logging.getLogger("scoring.server.access")
@@ -24,8 +27,8 @@ LEFT = 499  # in the log and the metrics: the caller was gone before the answer
 
 
 class Outermost:
-    def __init__(self, app: ASGIApp, metrics: Metrics, *, log_requests: bool = False) -> None:
-        self._app, self._metrics, self._log_requests = app, metrics, log_requests
+    def __init__(self, app: ASGIApp, metrics: Metrics, bodies: Bodies, settings: ServeSettings) -> None:
+        self._app, self._metrics, self._bodies, self._settings = app, metrics, bodies, settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -50,18 +53,27 @@ class Outermost:
         except asyncio.CancelledError:
             status = status or LEFT
             raise
-        except Exception:  # the border: nothing of it may reach the caller
-            log.exception("request %s failed", scope[REQUEST_ID])
+        except Exception as error:  # the border: nothing of it may reach the caller
+            _log_fault(scope, error, debug=self._settings.debug)
             if not status:
                 await fault_response(scope[REQUEST_ID])(scope, receive, send_on)
         finally:
             seconds = time.perf_counter() - began
             self._metrics.request(_route(scope), scope["method"], status, seconds)
-            if self._log_requests:
-                log_line(scope, status, seconds)
+            self._bodies.give(scope.get(HELD, 0))
+            if self._settings.access_log:
+                _log_request(scope, status, seconds)
 
 
-def log_line(scope: Scope, status: int, seconds: float) -> None:
+def _log_fault(scope: Scope, error: Exception, *, debug: bool) -> None:
+    """One line with the place; the whole traceback only where somebody debugs."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "nowhere"
+    words = "request %s failed: %s: %s (%s)"
+    log.error(words, scope[REQUEST_ID], type(error).__name__, error, place, exc_info=error if debug else None)
+
+
+def _log_request(scope: Scope, status: int, seconds: float) -> None:
     path = scope["path"].encode("unicode_escape").decode()  # no line breaks of a stranger's in our log
     access.info("%s %s %d %.1f ms %s", scope["method"], path, status, seconds * 1000, scope[REQUEST_ID])
 

@@ -20,17 +20,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from scoring.errors import BusyError, CvaError, DeadlineError, ImageError, NotFoundError, UnavailableError, UsageError
-from scoring.server.settings import MIB, ServeSettings
+from scoring.server.bodies import Bodies
+from scoring.server.settings import ServeSettings
 
 T = TypeVar("T")
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 REQUEST_ID = "cva.request_id"  # in the ASGI scope
-BODIES = "cva.bodies"  # in the application's state
+HELD = "cva.held"  # in the ASGI scope: bytes of its body, given back when it ends
+LARGE = 1 << 20  # bytes of a message that is parsed beside the event loop
 _IMAGE_STATUS = {"image_too_large": 413, "format_not_allowed": 415}
 _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 408: "too_slow", 413: "too_large"}
 _CODES |= {415: "unsupported_media_type", 429: "busy", 500: "fault", 503: "not_ready", 504: "deadline_passed"}
 _DRAIN_SECONDS = 2.0
+_encoder = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 class Refused(CvaError):
@@ -67,7 +70,8 @@ def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | No
 
 
 def encode(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    """JSON; half a surrogate pair, which UTF-8 has no bytes for, stays the escape that it came as."""
+    return _encoder.encode(value).encode("utf-8", "backslashreplace")
 
 
 def error_response(
@@ -115,25 +119,6 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     return error_response(request, error.status_code, str(error.detail), hint, headers=error.headers)
 
 
-class Bodies:
-    """How much of requests' bodies is being read right now, all together."""
-
-    def __init__(self, settings: ServeSettings) -> None:
-        self.most = settings.max_held
-        self.held = 0
-
-    def take(self, size: int) -> None:
-        if self.held + size > self.most:
-            raise BusyError(
-                f"expected at most {self.most // MIB} MiB of bodies being read at a time, and there is as much already",
-                hint="try again in a second",
-            )
-        self.held += size
-
-    def give(self, size: int) -> None:
-        self.held -= size
-
-
 async def read_body(request: Request, settings: ServeSettings) -> bytes:
     """The whole body, before anything of it is looked at.
 
@@ -156,25 +141,42 @@ async def read_body(request: Request, settings: ServeSettings) -> bytes:
         ) from None
 
 
+async def read_parsed(request: Request, settings: ServeSettings, parse: Callable[[bytes], T]) -> T:
+    """A JSON body as `parse` understands it; a large one does not hold up the other requests.
+
+    Raises: what `read_body` and `parse` raise; Refused (413) for more values than so many images can need.
+    """
+    body = await read_body(request, settings)
+    bodies: Bodies = request.app.state.bodies
+    if bodies.too_many_values(body):
+        raise Refused(
+            413,
+            f"expected at most {bodies.values} JSON values in a message of at most {settings.max_images} images,"
+            " found more",
+            hint="send fewer images in one request, or raise --max-images",
+        )
+    if len(body) <= LARGE:
+        return parse(body)
+    async with bodies.parsing:
+        return await asyncio.to_thread(parse, body)
+
+
 async def _read(request: Request, settings: ServeSettings) -> bytes:
     bodies: Bodies = request.app.state.bodies
     chunks: list[bytes] = []
-    size = 0
-    try:
-        more = True
-        while more:
-            message = await request.receive()
-            if message["type"] == "http.disconnect":
-                raise CallerLeft
-            chunk, more = message.get("body", b""), message.get("more_body", False)
-            bodies.take(len(chunk))
-            size += len(chunk)
-            chunks.append(chunk)
-            if size > settings.max_body:
-                raise await _too_large(request, f"more than {settings.max_body} bytes", settings)
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-    finally:
-        bodies.give(size)
+    size, more = 0, True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise CallerLeft
+        chunk, more = message.get("body", b""), message.get("more_body", False)
+        bodies.take(len(chunk))
+        size += len(chunk)
+        request.scope[HELD] = size
+        if size > settings.max_body:
+            raise await _too_large(request, f"more than {settings.max_body} bytes", settings)
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 async def _too_large(request: Request, found: str, settings: ServeSettings) -> Refused:
@@ -184,8 +186,8 @@ async def _too_large(request: Request, found: str, settings: ServeSettings) -> R
             await asyncio.wait_for(_discard(request, settings.max_body), _DRAIN_SECONDS)
     return Refused(
         413,
-        f"expected a body of at most {settings.max_body} bytes (max_body), found {found}",
-        hint="send fewer or smaller pictures, or raise --max-body",
+        f"expected a body of at most {settings.max_body} bytes (--max-body), found {found}",
+        hint="send fewer or smaller pictures, or start the server with a larger --max-body",
         headers={"connection": "close"},
     )
 
@@ -204,7 +206,7 @@ async def unless_gone(request: Request, work: Awaitable[T]) -> T:
     Raises: CallerLeft.
     """
     task = asyncio.ensure_future(work)
-    watcher = asyncio.ensure_future(request.receive())
+    watcher = asyncio.ensure_future(_gone(request))
     watcher.add_done_callback(lambda done: None if done.cancelled() else task.cancel())
     try:
         return await task
@@ -215,6 +217,11 @@ async def unless_gone(request: Request, work: Awaitable[T]) -> T:
         raise
     finally:
         watcher.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _word(text: str) -> str:

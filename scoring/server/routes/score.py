@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
+import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -11,14 +12,14 @@ from starlette.responses import Response
 
 from scoring.errors import DeadlineError, UsageError
 from scoring.scorer import Scored
-from scoring.server.http import Refused, encode, new_router, read_body, unless_gone
+from scoring.server.http import LARGE as LARGE
+from scoring.server.http import Refused, encode, new_router, read_body, read_parsed, unless_gone
 from scoring.server.service import Answered
 from scoring.wire import parse_score_request, to_element, to_error_element
 
 if TYPE_CHECKING:
     from scoring.server.app import Context
 
-LARGE = 1 << 20  # bytes of JSON that are parsed beside the event loop
 RAW = {
     "application/octet-stream": None,
     "image/jpeg": "JPEG",
@@ -29,6 +30,8 @@ RAW = {
     "image/tiff": "TIFF",
     "image/webp": "WEBP",
 }  # what the bytes are is read from them; the type only has to be one of those that may be
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_PRINTABLE = "".join(chr(code) for code in range(0x20, 0x7F))
 
 
 def router(context: Context) -> APIRouter:
@@ -39,9 +42,10 @@ def router(context: Context) -> APIRouter:
     async def score(request: Request) -> Response:
         raw = _is_raw(request, settings.limits.formats)
         threshold = threshold_of(request)
-        body = await read_body(request, settings)
-        images = [body] if raw else await parse(body)
-        del body
+        if raw:
+            images = [await read_body(request, settings)]
+        else:
+            images = await read_parsed(request, settings, parse_score_request)
         if len(images) > settings.max_images:
             raise Refused(
                 413,
@@ -59,11 +63,6 @@ def router(context: Context) -> APIRouter:
     return routes
 
 
-async def parse(body: bytes) -> list[bytes]:
-    """The images of a JSON body; a large one does not hold up the other requests."""
-    return await asyncio.to_thread(parse_score_request, body) if len(body) > LARGE else parse_score_request(body)
-
-
 def threshold_of(request: Request) -> float | None:
     """`?threshold=0.4`. Raises: UsageError."""
     if not request.scope["query_string"]:
@@ -71,11 +70,7 @@ def threshold_of(request: Request) -> float | None:
     given = request.query_params.getlist("threshold")
     if not given:
         return None
-    try:
-        value = float(given[0])
-    except ValueError:
-        value = -1.0
-    if len(given) > 1 or not 0 <= value <= 1:
+    if len(given) > 1 or not _NUMBER.fullmatch(given[0]) or not 0 <= (value := float(given[0])) <= 1:
         raise UsageError("expected one threshold from 0 to 1, found something else", hint="for example ?threshold=0.4")
     return value
 
@@ -92,8 +87,10 @@ def finished(answered: Answered, seconds: float) -> list[Scored]:
 
 
 def model_headers(answered: Answered) -> dict[str, str]:
+    """What is not printable ASCII in a name is percent-encoded: a header holds nothing else."""
     timing = f"decode;dur={answered.decode_ms:.1f}, infer;dur={answered.infer_ms:.1f}"
-    return {"x-model-name": answered.model.name, "x-model-version": answered.model.version, "server-timing": timing}
+    name, version = quote(answered.model.name, _PRINTABLE), quote(answered.model.version, _PRINTABLE)
+    return {"x-model-name": name, "x-model-version": version, "server-timing": timing}
 
 
 def _elements(answered: Answered) -> list[dict[str, Any]]:
