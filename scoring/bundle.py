@@ -18,7 +18,7 @@ from typing import Any
 from scoring.errors import IntegrityError, NotFoundError
 from scoring.files import sha256_of, write_json
 from scoring.manifest import FileEntry, Json, Manifest, Postprocess, Preprocess
-from scoring.paths import check_paths
+from scoring.paths import check_paths, is_pickle
 
 __all__ = [
     "MANIFEST",
@@ -147,11 +147,25 @@ def verify_files(path: Path, manifest: Manifest | Mapping[str, Any]) -> None:
             f"{path} differs from its manifest: {words}",
             hint="do not use it; pull or register the model again",
         )
+    _refuse_pickles(path, parsed)
 
 
 def unlisted_files(path: Path, manifest: Manifest) -> list[str]:
     """Files of the folder that the manifest does not list, sorted. Raises: IntegrityError for a link or unsafe name."""
     return sorted(_listing(path).keys() - {entry.path for entry in manifest.files})
+
+
+def _refuse_pickles(path: Path, manifest: Manifest) -> None:
+    """By content, whatever it is called. Raises: IntegrityError."""
+    for entry in manifest.files:
+        with (path / entry.path).open("rb") as file:
+            head = file.read(9)
+            file.seek(-min(1, entry.bytes), os.SEEK_END)
+            if is_pickle(head, file.read()):
+                raise IntegrityError(
+                    f"{path / entry.path} is a pickle or an archive, which a bundle may not hold",
+                    hint="do not use this bundle; ask where it came from",
+                )
 
 
 def _same(path: Path, entry: FileEntry) -> bool:

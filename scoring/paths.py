@@ -1,4 +1,4 @@
-"""Which file names and sizes a bundle may have: the same on Linux, macOS and Windows. Touches no disk."""
+"""Which files a bundle may have, by name, size and kind: the same on Linux, macOS and Windows. Touches no disk."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ MAX_FILE_BYTES = 2048 * MIB
 MAX_TOTAL_BYTES = 4096 * MIB
 MAX_PATH = 240
 
+PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".joblib", ".dill")  # loading one runs what it says
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\]')
 
@@ -71,4 +72,16 @@ def _unsafe(path: str) -> str:
             return "a name that Windows reserves"
         if part != part.rstrip(". "):
             return "ends in a dot or a blank"
+    if path.lower().endswith(PICKLES):
+        return "a pickle, which a bundle may not hold"
     return ""
+
+
+def is_pickle(head: bytes, tail: bytes) -> bool:
+    """By its first nine bytes and its last: a pickle of protocol 2 or later, or an archive, as torch writes them.
+
+    A safetensors file begins with a length of eight bytes and a brace, and the length may look like a pickle's mark.
+    """
+    archive = head[:4] == b"PK\x03\x04"
+    marked = head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05") and tail == b"."
+    return archive or (marked and not head[4:9] == b"\x00\x00\x00\x00{")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from scoring.bundle import write_manifest
+from tests.scoring.edge.webserver import authority
 
 OWN = "notes.txt"  # differs between versions, so it is never copied from the one that is installed
 
@@ -36,6 +38,18 @@ class Shelf:
         self.register(version, champion)
         return folder
 
+    def relist(self, version: int) -> None:
+        """After a file was added or changed: the manifest is made anew, and registered."""
+        folder = self.models / self.name / str(version)
+        write_manifest(folder, json.loads((folder / "manifest.json").read_text()))
+        self.register(version)
+
+    def read_index(self) -> str:
+        return (self.models / "registry.json").read_text()
+
+    def write_index(self, text: str) -> None:
+        (self.models / "registry.json").write_text(text)
+
     def register(self, version: int, champion: int | None = None) -> None:
         digest = hashlib.sha256((self.models / self.name / str(version) / "manifest.json").read_bytes()).hexdigest()
         self._versions[str(version)] = {
@@ -51,3 +65,9 @@ class Shelf:
 @pytest.fixture
 def shelf(tmp_path: Path, tiny_bundle: Callable[..., Path]) -> Shelf:
     return Shelf(tmp_path / "workspace", tiny_bundle)
+
+
+@pytest.fixture(scope="session")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
+    """An authority's certificate, which a client may trust, and a server's context."""
+    return authority(tmp_path_factory.mktemp("tls"))
