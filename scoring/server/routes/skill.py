@@ -1,4 +1,4 @@
-"""POST /skill (and /api/extraction): a batch of Search's custom skill, or the one object of its AML skill (CONTRACTS 9).
+"""POST /skill (or /api/extraction): a batch of Search's custom skill, or the one object of its AML skill (CONTRACTS 9).
 
 Search tries again after 502, 503 and 429 alone, so a batch that takes too long is answered: finished records with their
 data, the others with an error.
