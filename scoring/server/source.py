@@ -29,6 +29,7 @@ class Candidate:
     version: str  # "" where nobody gave it one
     folder: Path
     manifest_sha256: str
+    pinned: bool = False  # a registry of this machine vouches for the hash; else pinned keys do, if there are any
 
 
 class Source(Protocol):
@@ -65,7 +66,7 @@ class RegisteredModel:
     def find(self) -> Candidate:
         exact = self.registry.resolve(self.name, self.version)
         folder = self.registry.folder(self.name, exact.version)
-        return Candidate(self.name, str(exact.version), folder, exact.manifest_sha256)
+        return Candidate(self.name, str(exact.version), folder, exact.manifest_sha256, pinned=True)
 
     def refuse(self, candidate: Candidate, why: str) -> None:
         """The registry is the trainers': it is not this server's to change."""
@@ -129,6 +130,8 @@ def verify(candidate: Candidate) -> LoadedBundle:
     from scoring.compat import check_compatible
 
     try:
+        if not candidate.pinned:
+            _check_signed(candidate.folder)
         bundle = load_bundle(candidate.folder, manifest_sha256=candidate.manifest_sha256)
     except OSError as error:  # removed or unreadable while it was read
         raise StorageError(f"cannot read {error.filename}: {error.strerror}", hint="pull the model again") from error
@@ -168,6 +171,19 @@ def released_version(folder: Path, digest: str) -> str:
             hint="pull the model again",
         )
     return str(release.version)
+
+
+def _check_signed(folder: Path) -> None:
+    """Who can change a folder can write a manifest that fits; no one but the keys' owner can sign it.
+
+    Raises: NotFoundError, IntegrityError.
+    """
+    from scoring.edge.trust import find_trust, verify_release
+
+    store = folder.parents[2] if folder.parent.name == "versions" else None
+    trust = find_trust(None, store)
+    if trust.pinned:
+        verify_release(folder, trust)
 
 
 def _checked(name: str) -> str:

@@ -16,8 +16,9 @@ from PIL import Image
 from scoring.bundle import write_manifest
 from scoring.edge.pull import pull
 from scoring.edge.registry import LocalRegistry, Resolved
-from scoring.edge.signing import Release
+from scoring.edge.signing import Release, Signer, signature_bytes
 from scoring.edge.store import Store
+from scoring.edge.trust import Trust
 from scoring.errors import IntegrityError, NotFoundError, OfflineError, SelfTestError, UsageError
 from scoring.server.pulled import PulledModel, bundle_in, open_source
 from scoring.server.service import ServedModel
@@ -151,6 +152,51 @@ def test_a_release_that_does_not_fit_is_refused(tiny_bundle: Make, words: bytes)
     (folder / "release.json").write_bytes(words)
     with pytest.raises(IntegrityError, match=r"release\.json"):
         BundleFolder(folder).find()
+
+
+class Keys:
+    """A pair, and the file of a device that trusts it."""
+
+    def __init__(self, folder: Path) -> None:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        self.signer = Signer(Ed25519PrivateKey.generate())
+        self.trust = Trust().add(self.signer.private.public_key().public_bytes_raw())
+        self.trust.write(folder / "trusted_keys.json")
+
+    def sign(self, folder: Path, version: int) -> None:
+        release(folder, version)
+        signature = self.signer.sign((folder / "release.json").read_bytes())
+        (folder / "release.sig").write_bytes(signature_bytes([signature]))
+
+
+def test_where_keys_are_pinned_only_what_they_signed_is_loaded(
+    tiny_bundle: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = Keys(tmp_path)
+    folder = tiny_bundle()
+    monkeypatch.setenv("CVA_TRUSTED_KEYS", str(tmp_path / "trusted_keys.json"))
+    with pytest.raises(IntegrityError, match="it is not signed"):
+        served(BundleFolder(folder))
+    keys.sign(folder, 5)
+    assert served(BundleFolder(folder)).version == "5"
+    release(folder, 6)  # who changes a folder can write all of this but the signature
+    with pytest.raises(IntegrityError, match="signature"):
+        served(BundleFolder(folder))
+    keys.sign(folder, 6)
+    keys.trust.revoke(keys.signer.keyid, "lost").write(tmp_path / "trusted_keys.json")
+    with pytest.raises(IntegrityError, match="was revoked"):
+        served(BundleFolder(folder))
+
+
+def test_keys_pinned_beside_a_store_hold_for_what_is_served_from_it(tiny_bundle: Make, tmp_path: Path) -> None:
+    keys = Keys(tmp_path)
+    folder = tiny_bundle("Caps/versions/3")
+    (tmp_path / "Caps" / "current").symlink_to("versions/3")
+    with pytest.raises(IntegrityError, match="it is not signed"):
+        served(BundleFolder(tmp_path / "Caps" / "current"))
+    keys.sign(folder, 3)
+    assert served(BundleFolder(tmp_path / "Caps" / "current")).version == "3"
 
 
 def test_the_current_link_of_a_pull_is_followed(shelf: Shelf, tmp_path: Path) -> None:
