@@ -1,18 +1,20 @@
-"""`cva serve`: arguments and environment to settings, a model to serve, and the server until it is told to stop."""
+"""`cva serve`: a model, an address, and the server between them until it is told to stop."""
 
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from scoring.errors import StorageError, UsageError
-from scoring.keys import keys_file
+from scoring.server import arguments
 
 if TYPE_CHECKING:
     import uvicorn
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 
     from scoring.server.app import Context
     from scoring.server.settings import ServeSettings
+
+log = logging.getLogger(__name__)
+
+FILES = 65536  # open files, a connection each; as many as the system allows
 
 
 class Printer(Protocol):
@@ -30,62 +36,70 @@ class Printer(Protocol):
 
 
 def parser() -> argparse.ArgumentParser:
-    result = argparse.ArgumentParser(prog="cva serve", description="Serve a model over HTTP.")
-    result.add_argument("--bundle", type=Path, metavar="DIR", help="a model's folder, for example DEST/NAME/current")
-    result.add_argument("--host", default="127.0.0.1", metavar="ADDRESS")
-    result.add_argument("--port", type=int, default=None, metavar="N", help="0: any free one (default 8000)")
-    result.add_argument("--no-keys", action="store_true", help="answer anyone who can reach the address")
-    result.add_argument("--cors-origin", action="append", default=[], metavar="ORIGIN")
+    result = arguments.parser()
     result.set_defaults(run=run)
     return result
 
 
 def run(args: argparse.Namespace, out: Printer) -> None:
+    """Raises: CvaError for a model, keys or an address that cannot be used."""
     from scoring.server.app import Context, create_app
+    from scoring.server.pulled import open_source
+    from scoring.server.reload import Opening, Reloader, listen_for_hangup
 
-    settings = settings_of(args, os.environ)
-    context = Context.of(settings)
-    _load(context, args)
-    app = create_app(context)
-    with listen(settings) as listener:
-        url = f"http://{settings.host}:{listener.getsockname()[1]}"
-        out.say(f"serving on {url}")
-        if out.json_only:
-            out.json({"url": url})
-        serve(app, settings, listener)
-    context.service.close()
-
-
-def settings_of(args: argparse.Namespace, environ: Mapping[str, str]) -> ServeSettings:
-    from scoring.server.settings import LOOPBACK, ServeSettings
-
-    settings = ServeSettings(
-        host=args.host,
-        port=8000 if args.port is None else args.port,
-        keys_file=keys_file(environ),
-        keys=(environ["KEY"].encode(),) if environ.get("KEY") else (),
-        cors_origins=tuple(args.cors_origin),
+    settings = arguments.settings_of(args, os.environ)
+    _log_to_stderr(settings)
+    source = open_source(
+        model=args.model, bundle=args.bundle, registry=args.registry, store=args.store, environ=os.environ
     )
-    if settings.host not in LOOPBACK and not settings.locked and not args.no_keys:
-        raise UsageError(
-            f"expected keys for {settings.host}, which others can reach, found none",
-            hint="set CVA_KEYS_FILE, listen on 127.0.0.1, or say --no-keys",
-        )
-    return settings
+    context = Context.of(settings)
+    opening = Opening(threads=settings.threads, provider=settings.provider)
+    reloader = Reloader(
+        source, context.service, seconds=settings.reload_seconds, opening=opening, tell=context.metrics.reload
+    )
+    app = create_app(replace(context, reloads=reloader.status))
+    with listen(settings) as listener:
+        if not source.patient:
+            _load(context, source, opening)
+        reloader.start()
+        listen_for_hangup(reloader)
+        _announce(context, listener, out)
+        serve(app, settings, listener)
+    reloader.close()
+    context.service.close()
+    out.say("stopped")
+
+
+def listen(settings: ServeSettings) -> socket.socket:
+    """Bound and listening: callers may connect from now on. Raises: StorageError, UsageError."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    except socket.gaierror as error:
+        raise UsageError(f"expected an address of this machine, found {settings.host!r}", hint="give --host") from error
+    except OSError as error:
+        raise StorageError(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}",
+            hint="choose another --port or --host",
+        ) from error
 
 
 def make_server(app: FastAPI, settings: ServeSettings) -> uvicorn.Server:
     """uvicorn as this server wants it; `server.run(sockets=[…])` runs it."""
     import uvicorn
 
+    from scoring.server.protocol import protocol
+
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=protocol(settings.read_seconds),
+        ws="none",
         loop="auto" if sys.platform == "win32" else "uvloop",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=20,
         timeout_graceful_shutdown=int(settings.deadline_seconds) + 5,
     )
@@ -96,27 +110,74 @@ def serve(app: FastAPI, settings: ServeSettings, listener: socket.socket) -> Non
     """Until SIGTERM or SIGINT; requests in flight are finished."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn raises it again when all is done; then it means nothing
+    _allow_many_connections()
     make_server(app, settings).run(sockets=[listener])
 
 
-def _load(context: Context, args: argparse.Namespace) -> None:
-    from datetime import datetime, timezone
+def _load(context: Context, source: Any, opening: Any) -> None:
+    from scoring.server.reload import warm_up
+    from scoring.server.source import load
 
-    from scoring.bundle import MANIFEST, load_bundle
-    from scoring.detector import Detector
-    from scoring.files import sha256_of
-    from scoring.server.service import ServedModel
-
-    bundle = load_bundle(args.bundle)
-    detector = Detector.load(bundle, threads=context.settings.threads, provider=context.settings.provider)
-    now = datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
-    context.service.use(ServedModel(bundle.manifest.name, "", detector, sha256_of(args.bundle / MANIFEST), now))
+    model = load(source, threads=opening.threads, provider=opening.provider)
+    warm_up(model.detector)
+    context.service.use(model)
 
 
-def listen(settings: ServeSettings) -> socket.socket:
-    try:
-        return socket.create_server((settings.host, settings.port), backlog=2048)
-    except OSError as error:
-        raise StorageError(
-            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}", hint="choose another --port"
-        ) from error
+def _announce(context: Context, listener: socket.socket, out: Printer) -> None:
+    settings, model = context.settings, context.service.model
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host or "0.0.0.0"
+    port = listener.getsockname()[1]
+    url = f"http://{host}:{port}"
+    out.say(f"{_model_words(context)}\n{url}  {_keys_words(settings)}")
+    out.say(
+        f"{settings.workers} workers x {settings.threads} threads on {settings.provider}, at most {settings.queue}"
+        f" requests at a time; a page to try it at /, numbers at /metrics; ctrl-C ends it"
+    )
+    if out.json_only:
+        name, version = (model.name, model.version) if model else (None, None)
+        facts = {"url": url, "port": port, "model": name, "version": version}
+        out.json({**facts, "keys": settings.locked, "workers": settings.workers})
+
+
+def _model_words(context: Context) -> str:
+    model = context.service.model
+    if model is None:
+        return "the model is being loaded; /health/ready tells when it is there"
+    title = f"{model.name}:{model.version}" if model.version else model.name
+    threshold = model.detector.bundle.postprocess.score_threshold
+    scores = f"from {threshold:g}" if isinstance(threshold, float) else "from a threshold of each label's own"
+    return f"{title} finds {'; '.join(model.detector.labels)}; scores {scores}"
+
+
+def _keys_words(settings: ServeSettings) -> str:
+    if settings.keys_file:
+        return f"callers need a key of {settings.keys_file}"
+    if settings.keys:
+        return "callers need the key of KEY"
+    reach = "only this machine reaches it" if arguments.is_loopback(settings.host) else "anyone may call (--no-keys)"
+    return f"no keys: {reach}"
+
+
+def _log_to_stderr(settings: ServeSettings) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=logging.DEBUG if settings.debug else logging.INFO, handlers=[handler])
+    logging.getLogger("uvicorn").setLevel(logging.INFO if settings.debug else logging.WARNING)
+    for name in ("asyncio", "PIL"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    if settings.keys_file and os.environ.get("KEY"):
+        log.warning("KEY is not used: the keys are those of CVA_KEYS_FILE")
+
+
+def _allow_many_connections() -> None:
+    """As many open files as this process may have without asking anyone."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

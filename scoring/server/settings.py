@@ -9,7 +9,6 @@ from pathlib import Path
 from scoring.images import ImageLimits
 
 MIB = 1 << 20
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def cores() -> int:
