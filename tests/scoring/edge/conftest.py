@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from scoring.bundle import write_manifest
+from scoring.edge.signing import Signer, new_key_pair, read_signer
 from tests.scoring.edge.webserver import authority
 
 OWN = "notes.txt"  # differs between versions, so it is never copied from the one that is installed
@@ -71,3 +72,18 @@ def shelf(tmp_path: Path, tiny_bundle: Callable[..., Path]) -> Shelf:
 def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
     """An authority's certificate, which a client may trust, and a server's context."""
     return authority(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="session")
+def signer(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Signer]:
+    """`signer("a")` is the same key each time."""
+    folder = tmp_path_factory.mktemp("keys")
+
+    def get(name: str) -> Signer:
+        path = folder / name
+        if not path.exists():
+            path.touch(0o600)
+            path.write_bytes(new_key_pair(None)[0])
+        return read_signer(path)
+
+    return get
