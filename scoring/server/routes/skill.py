@@ -7,7 +7,6 @@ data, the others with an error.
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
@@ -15,8 +14,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from scoring.search.skill import MAX_RECORDS, SkillRequest, parse_skill_request, render, to_answer
-from scoring.server.http import Refused, new_router, read_body, unless_gone
-from scoring.server.routes.score import LARGE, model_headers
+from scoring.server.http import Refused, new_router, read_parsed, unless_gone
+from scoring.server.routes.adapting import expect_type
+from scoring.server.routes.score import model_headers
 from scoring.server.service import Answered
 
 if TYPE_CHECKING:
@@ -30,33 +30,19 @@ def router(context: Context) -> APIRouter:
     @routes.post("/skill")
     @routes.post("/api/extraction")
     async def skill(request: Request) -> Response:
-        _expect_json(request)
-        body = await read_body(request, settings)
-        began = time.monotonic()
-        batch = await _parse(body)
-        del body
+        expect_type(request, ("application/json", "text/json"))
+        batch = await read_parsed(request, settings, parse_skill_request)
         _expect_at_most(len(batch.records), MAX_RECORDS, "records", "lower the skill's batchSize")
         _expect_at_most(len(batch.images), settings.max_images, "images", "lower the skill's batchSize (max_images)")
-        left = max(0.0, settings.skill_seconds - (time.monotonic() - began))
-        answered = await unless_gone(request, service.score(batch.images, seconds=left))
+        answered = await unless_gone(request, service.score(batch.images, seconds=settings.skill_seconds))
         content = await asyncio.to_thread(_content, batch, answered, settings.skill_seconds)
         return Response(content, 200, model_headers(answered), media_type="application/json")
 
     return routes
 
 
-async def _parse(body: bytes) -> SkillRequest:
-    return await asyncio.to_thread(parse_skill_request, body) if len(body) > LARGE else parse_skill_request(body)
-
-
 def _content(batch: SkillRequest, answered: Answered, seconds: float) -> bytes:
     return render(to_answer(batch, answered.images, answered.model.detector.labels, seconds=seconds))
-
-
-def _expect_json(request: Request) -> None:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in ("application/json", "text/json"):
-        raise Refused(415, "expected Content-Type application/json, found another", hint="see /openapi.json")
 
 
 def _expect_at_most(found: int, most: int, what: str, hint: str) -> None:

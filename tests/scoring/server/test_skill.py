@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from scoring.scorer import Scored
 from tests.scoring.search.serving import Served, serving
@@ -131,6 +133,26 @@ def test_a_request_without_records_and_ids_is_400(post: Callable[..., Any], body
     answer = post(body)
     assert (answer.status, answer.json["error"]["code"]) == (status, "bad_request")
     assert answer.json["request_id"]
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from([picture(), "?", "aGk="]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["values", "recordId", "data", "image", "pages", "$type", "x"]), inner, max_size=4
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(body=st.binary(max_size=40) | ANYTHING.map(lambda value: json.dumps(value).encode()))
+def test_whatever_is_sent_is_answered_or_refused(server: Served, body: bytes) -> None:
+    answer = server.post("/skill", body, x_api_key="first-key")
+    assert answer.status in (200, 400)
+    assert answer.json if answer.status == 200 else answer.json["error"]["message"]
 
 
 def test_only_json_is_taken(server: Served) -> None:
