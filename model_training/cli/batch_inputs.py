@@ -29,7 +29,9 @@ class Inputs:
     skip: Path
 
     def __call__(self) -> Iterator[Item]:
-        return once(self._all())
+        items = self._all()
+        alone = len(self.given) == 1 and not self.tables and _row_files(Path(self.given[0])) is None
+        return items if alone and Path(self.given[0]).is_dir() else once(items)  # a folder holds each file once
 
     def _all(self) -> Iterator[Item]:
         for text in self.given:

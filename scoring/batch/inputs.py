@@ -66,11 +66,13 @@ def _walk(folder: str, skip: str) -> Iterator[Item]:
     if skip and os.path.realpath(folder) == skip:
         return
     with os.scandir(folder) as entries:
-        names = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries if _wanted(entry))
-    for name, is_folder in names:
-        path = os.path.join(folder, name)  # noqa: PTH118 (a Path each would cost more than the walk)
-        if is_folder:
-            yield from _walk(path, skip)
+        # a folder's name ends with the separator: a string is all that is held of each of them
+        names = [entry.name + os.sep * entry.is_dir(follow_symlinks=False) for entry in entries if _wanted(entry)]
+    names.sort(key=lambda name: name.removesuffix(os.sep), reverse=True)
+    while names:
+        path = os.path.join(folder, names.pop())  # noqa: PTH118 (a Path each would cost more than the walk)
+        if path.endswith(os.sep):
+            yield from _walk(path.removesuffix(os.sep), skip)
         else:
             yield _item(path)
 
