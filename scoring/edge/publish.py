@@ -34,10 +34,10 @@ from scoring.edge.signing import (
     signature_bytes,
 )
 from scoring.edge.store import sync_tree, take_lock
-from scoring.edge.transfer import write_hashed, write_new
+from scoring.edge.transfer import replace_file, write_hashed, write_new
 from scoring.edge.trust import check_release
-from scoring.errors import ConflictError, IntegrityError, StorageError
-from scoring.files import sync_folder, write_bytes, write_json
+from scoring.errors import ConflictError, CvaError, IntegrityError, StorageError
+from scoring.files import sync_folder, write_json
 
 INDEX, INCOMING, LOCK = "registry.json", ".incoming", ".lock"
 
@@ -173,7 +173,7 @@ class _Publish:
     def _adopt(self) -> None:
         try:
             self._check(self.folder)
-        except (IntegrityError, OSError) as error:
+        except (CvaError, OSError) as error:
             raise ConflictError(
                 f"{self.folder} is there, is not in {INDEX}, and is not this version: {error}",
                 hint="move it away and publish again",
@@ -193,7 +193,8 @@ class _Publish:
         assert self.signer is not None
         release = _read(self.folder / RELEASE)
         others = [each for each in _signatures(self.folder) if each.keyid != self.signer.keyid]
-        write_bytes(self.folder / SIGNATURES, signature_bytes([*others, self.signer.sign(release)]))
+        data = signature_bytes([*others, self.signer.sign(release)])
+        replace_file(self.folder / SIGNATURES, data, self.to / INCOMING)
 
     def _name(self, index: Index, champion: int | None) -> None:
         """registry.json, the one write that makes the version real; the entry is the source's own."""
@@ -250,7 +251,7 @@ def _locked(to: Path) -> Iterator[None]:
     with (to / LOCK).open("ab") as file:
         take_lock(file, f"somebody else publishes into {to}")
         for left in (to / INCOMING).iterdir():
-            shutil.rmtree(left)
-        for left in (*to.glob(".*.tmp"), *to.glob(f"*/*/.{SIGNATURES}.*.tmp")):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        for left in to.glob(".*.tmp"):
             left.unlink()
         yield

@@ -22,7 +22,7 @@ from scoring.edge.room import check_disk, check_memory
 from scoring.edge.selftest import self_test
 from scoring.edge.signing import RELEASE
 from scoring.edge.store import Store
-from scoring.edge.transfer import Transfer, files_by_hash, write_new
+from scoring.edge.transfer import Transfer, files_by_hash, replace_file, write_new
 from scoring.edge.trust import verify_release
 from scoring.errors import (
     CvaError,
@@ -33,7 +33,6 @@ from scoring.errors import (
     StorageError,
     UsageError,
 )
-from scoring.files import write_bytes
 
 EXIT_OFFLINE = 3
 
@@ -242,7 +241,7 @@ class _Pull:
         if admitted.problem or (RELEASE in differing and _verified(folder, self.signing)):
             return
         for name, data in differing.items():
-            write_bytes(folder / name, data)
+            replace_file(folder / name, data, self.store.incoming)
 
 
 def _intact(folder: Path, target: Resolved) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import BinaryIO
 from scoring.bundle import FileEntry, Manifest, read_manifest
 from scoring.edge.registry import Registry, Resolved
 from scoring.errors import CvaError, IntegrityError, NotFoundError, OfflineError
+from scoring.files import sync_folder
 
 BLOCK = 1 << 20
 STEP = 16 << 20  # bytes between two words about progress, or a tenth where that is more
@@ -130,6 +132,14 @@ def write_new(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def replace_file(path: Path, data: bytes, staging: Path) -> None:
+    """Put `path` in its place in one step; the temporary lies in `staging`, as a bundle's folder holds nothing else."""
+    temporary = staging / f"{path.name}.{secrets.token_hex(4)}"
+    write_new(temporary, data)
+    temporary.replace(path)
+    sync_folder(path.parent)
 
 
 def files_by_hash(folder: Path) -> dict[str, Path]:
