@@ -101,14 +101,12 @@ class SearchClient:
     def _send(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, dict[str, Any]]:
-        for left in range(self._tries - 1, -1, -1):
+        for tried in range(1, self._tries):
             try:
                 return self._once(method, path, body, headers or {})
             except UnavailableError as error:
-                if not left:
-                    raise
-                self._sleep(min(error.retry_after, LONGEST_WAIT))
-        raise AssertionError("at least one try")
+                self._sleep(min(max(error.retry_after, 2**tried), LONGEST_WAIT))
+        return self._once(method, path, body, headers or {})
 
     def _once(
         self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]
@@ -194,4 +192,4 @@ def _said(data: bytes) -> str:
 
 def _seconds(headers: Message) -> int:
     text = headers.get("Retry-After", "").strip()
-    return max(1, int(text)) if text.isdecimal() else 2
+    return max(1, int(text)) if text.isascii() and text.isdecimal() else 1

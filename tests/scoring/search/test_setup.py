@@ -132,7 +132,7 @@ def test_a_busy_service_is_asked_again_as_late_as_it_says(service: FakeService) 
     service.failing = [(503, {"Retry-After": "7"}, b""), (429, {"Retry-After": "9999"}, b""), (429, {}, b"busy")]
     waits: list[float] = []
     changes = list(apply(client(service, waits=waits), definitions(plan())))
-    assert (states(changes), waits) == (["created"] * 4, [7, 30, 2])
+    assert (states(changes), waits) == (["created"] * 4, [7, 30, 8])
 
 
 def test_a_service_that_stays_busy_is_given_up(service: FakeService) -> None:
