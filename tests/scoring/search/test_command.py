@@ -13,9 +13,10 @@ from PIL import Image
 
 from model_training.cli.main import main
 from tests.scoring.search.fake_service import KEY, FakeService
-from tests.scoring.search.serving import Served, serving
+from tests.scoring.search.serving import serving
 from tests.scoring.search.test_definitions import STORAGE
 from tests.scoring.search.test_setup import client
+from tests.scoring.server.running import Running
 
 COLOURS = {
     "blue.png": "#0000ff",
@@ -27,7 +28,7 @@ COLOURS = {
 
 
 @pytest.fixture
-def skill(tiny_bundle: Callable[..., Path]) -> Iterator[Served]:
+def skill(tiny_bundle: Callable[..., Path]) -> Iterator[Running]:
     with serving(tiny_bundle(), keys=(b"the-skill-key",)) as served:
         yield served
 
@@ -74,7 +75,7 @@ def found(answered: Any) -> list[str]:
 
 @pytest.mark.parametrize("how", [[], ["--per-image"], ["--batch-size", "1"]], ids=["document", "image", "one by one"])
 def test_five_pictures_are_found_by_what_is_seen_in_them(
-    service: FakeService, skill: Served, capsys: pytest.CaptureFixture[str], how: list[str]
+    service: FakeService, skill: Running, capsys: pytest.CaptureFixture[str], how: list[str]
 ) -> None:
     service.blobs = {name: file(colour) for name, colour in COLOURS.items()} | {"notes.txt": b"no picture"}
     made = answer(capsys, *setup(service.url, skill.url, "--apply", "--run", *how))
@@ -94,7 +95,7 @@ def test_five_pictures_are_found_by_what_is_seen_in_them(
 
 
 def test_what_the_index_holds_of_a_document_of_two_pages(
-    service: FakeService, skill: Served, capsys: pytest.CaptureFixture[str]
+    service: FakeService, skill: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:
     service.blobs = {"pages.tiff": file("#ff0000", "#0000ff", format="TIFF")}
     answer(capsys, *setup(service.url, skill.url, "--apply", "--run"))
@@ -105,7 +106,7 @@ def test_what_the_index_holds_of_a_document_of_two_pages(
 
 
 def test_labels_are_counted_and_searched_by_word(
-    service: FakeService, skill: Served, capsys: pytest.CaptureFixture[str]
+    service: FakeService, skill: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:
     service.blobs = {name: file(colour) for name, colour in COLOURS.items()}
     answer(capsys, *setup(service.url, skill.url, "--apply", "--run"))
@@ -119,7 +120,7 @@ def test_labels_are_counted_and_searched_by_word(
 
 
 def test_a_picture_that_fails_is_told_and_the_others_are_found(
-    service: FakeService, skill: Served, capsys: pytest.CaptureFixture[str]
+    service: FakeService, skill: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:
     service.blobs = {"red.png": file("#ff0000"), "huge.png": file("#ff0000")}
     answer(capsys, *setup(service.url, skill.url, "--apply"))
@@ -134,7 +135,7 @@ def test_a_picture_that_fails_is_told_and_the_others_are_found(
     assert answer(capsys, *status(service))["failed"] == 0
 
 
-def test_an_indexer_that_never_ran(service: FakeService, skill: Served, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_indexer_that_never_ran(service: FakeService, skill: Running, capsys: pytest.CaptureFixture[str]) -> None:
     answer(capsys, *setup(service.url, skill.url, "--apply"))
     assert answer(capsys, *status(service))["status"] == "never run"
 

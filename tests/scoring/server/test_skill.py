@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoring.scorer import Scored
-from tests.scoring.search.serving import Served, serving
+from tests.scoring.search.serving import serving
+from tests.scoring.server.running import Running
 
 GOLDEN = Path(__file__).resolve().parents[2] / "contracts" / "skill"
 KEYS = (b"first-key", b"second-key")
@@ -22,7 +24,7 @@ RED, GREEN = "red-cap", "green, cap"  # what the tiny model finds in the two pic
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     from tests.scoring.conftest import make_bundle
 
     with serving(make_bundle(tmp_path_factory.mktemp("model") / "bundle"), keys=KEYS) as served:
@@ -30,8 +32,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 @pytest.fixture
-def post(server: Served) -> Callable[..., Any]:
-    return lambda body, path="/skill": server.post(path, body, x_api_key="first-key")
+def post(server: Running) -> Callable[..., Any]:
+    return lambda body, path="/skill": server.post(path, body, x_api_key="first-key", content_type="application/json")
 
 
 def golden(name: str) -> Any:
@@ -80,6 +82,25 @@ def test_the_aml_skills_bare_object(post: Callable[..., Any]) -> None:
     refused = post({"text": "no picture"})  # as in the AML skill's sample
     assert (refused.status, refused.json["error"]["code"]) == (400, "bad_request")
     assert post({"image": base64.b64encode(b"no picture").decode()}).json["error"]["code"] == "not_an_image"
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("request_*.json")), ids=lambda path: path.stem)
+def test_requests_and_answers_are_as_the_interface_documents_them(server: Running, path: Path) -> None:
+    body = json.loads(path.read_text())
+    answer = server.post("/skill", body, x_api_key="first-key")
+    document = server.get("/openapi.json").json
+    for name, value in (("SkillRequest", body), ("SkillAnswer", answer.json)):
+        if name == "SkillAnswer" or "values" in body:  # the bare object is the AML skill's, and documented in words
+            schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+            jsonschema.Draft202012Validator(schema).validate(value)
+
+
+def test_one_object_that_is_late_is_504_and_a_batch_is_answered(tiny_bundle: Callable[..., Path]) -> None:
+    with serving(tiny_bundle(), skill_seconds=0.0) as served:
+        late = served.post("/skill", golden("request_bare"))
+        assert (late.status, late.json["error"]["code"]) == (504, "deadline_passed")
+        [first, second] = served.post("/skill", golden("request_file")).json["values"]
+        assert first["errors"] == second["errors"] == [{"message": "'image': not finished within 0 s"}]
 
 
 def test_a_bad_record_never_fails_the_batch(post: Callable[..., Any]) -> None:
@@ -149,16 +170,16 @@ ANYTHING = st.recursive(
 
 @settings(deadline=None, max_examples=150)
 @given(body=st.binary(max_size=40) | ANYTHING.map(lambda value: json.dumps(value).encode()))
-def test_whatever_is_sent_is_answered_or_refused(server: Served, body: bytes) -> None:
-    answer = server.post("/skill", body, x_api_key="first-key")
+def test_whatever_is_sent_is_answered_or_refused(server: Running, body: bytes) -> None:
+    answer = server.post("/skill", body, x_api_key="first-key", content_type="application/json")
     assert answer.status in (200, 400)
     assert answer.json if answer.status == 200 else answer.json["error"]["message"]
 
 
-def test_only_json_is_taken(server: Served) -> None:
-    answer = server.post("/skill", b"\xff\xd8", x_api_key="first-key", Content_Type="image/jpeg")
+def test_only_json_is_taken(server: Running) -> None:
+    answer = server.post("/skill", b"\xff\xd8", x_api_key="first-key", content_type="image/jpeg")
     assert (answer.status, answer.json["error"]["code"]) == (415, "unsupported_media_type")
-    charset = server.post("/skill", batch(), x_api_key="first-key", Content_Type="application/json; charset=utf-8")
+    charset = server.post("/skill", batch(), x_api_key="first-key", content_type="application/json; charset=utf-8")
     assert charset.json == {"values": []}
 
 
@@ -171,12 +192,12 @@ def test_only_json_is_taken(server: Served) -> None:
     ],
 )
 @pytest.mark.parametrize("path", ["/skill", "/api/extraction"])
-def test_a_key_in_any_of_three_headers(server: Served, header: dict[str, str], path: str) -> None:
+def test_a_key_in_any_of_three_headers(server: Running, header: dict[str, str], path: str) -> None:
     assert server.post(path, batch(), **header).status == 200
 
 
 @pytest.mark.parametrize("header", [{}, {"x_api_key": "third-key"}, {"Authorization": "Basic first-key"}])
-def test_a_wrong_or_missing_key_is_401(server: Served, header: dict[str, str]) -> None:
+def test_a_wrong_or_missing_key_is_401(server: Running, header: dict[str, str]) -> None:
     for path in ("/skill", "/api/extraction"):
         answer = server.post(path, golden("request_file"), **header)
         assert (answer.status, answer.json["error"]["code"]) == (401, "unauthorized")
