@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from scoring.bundle import MANIFEST
+from scoring.edge.signing import MAX_BYTES, RELEASE, parse_release
 from scoring.errors import IntegrityError
 from scoring.files import sha256_of
-
-RELEASE = "release.json"
-MAX_BYTES = 1 << 16
 
 
 def released_version(folder: Path) -> int | None:
@@ -21,15 +18,13 @@ def released_version(folder: Path) -> int | None:
     path = folder / RELEASE
     try:
         with path.open("rb") as file:
-            value = json.loads(file.read(MAX_BYTES))
-        version, digest = int(value["version"]), value["manifest_sha256"]
+            release = parse_release(file.read(MAX_BYTES + 1))
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise IntegrityError(f"{path} is not a release: {error}", hint="pull the model again") from error
     found = sha256_of(folder / MANIFEST)
-    if digest != found:
+    if release.manifest_sha256 != found:
         raise IntegrityError(
-            f"{path} is for a manifest with sha256 {digest!r}, found {found}", hint="pull the model again"
+            f"{path} is for a manifest with sha256 {release.manifest_sha256}, found {found}",
+            hint="pull the model again",
         )
-    return version
+    return release.version

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 from PIL import Image
 
 from model_training.cli.main import main
+from scoring.edge.signing import Release
+from scoring.files import sha256_of
 from tests.scoring.conftest import make_bundle
 from tests.scoring.edge.conftest import Shelf
 
@@ -80,11 +83,10 @@ def test_a_bundle_says_its_version_where_a_registry_gave_it_one(
 ) -> None:
     bundle = shelf.models / "Caps" / "1"
     assert batch(capsys, "photos/0.png", "--bundle", bundle, "--out", "a")[1]["version"] is None
-    digest = json.loads((shelf.models / "registry.json").read_text())["models"]["Caps"]["versions"]["1"]
-    release = {"name": "Caps", "version": 1, "manifest_sha256": digest["manifest_sha256"]}
-    (bundle / "release.json").write_text(json.dumps(release))
+    release = Release("Caps", 1, sha256_of(bundle / "manifest.json"), "2026-05-01T10:00:00Z")
+    (bundle / "release.json").write_bytes(release.to_bytes())
     assert batch(capsys, "photos/0.png", "--bundle", bundle, "--out", "b")[1]["version"] == 1
-    (bundle / "release.json").write_text(json.dumps(release | {"manifest_sha256": "0" * 64}))
+    (bundle / "release.json").write_bytes(replace(release, manifest_sha256="0" * 64).to_bytes())
     assert main(["batch", "photos/0.png", "--bundle", str(bundle), "--out", "c"]) == 4
 
 

@@ -24,6 +24,8 @@ from PIL import Image
 import scoring
 from model_training.packaging.companions import CODE, ENTRY, SCORING, write_companions
 from scoring.bundle import load_bundle, write_manifest
+from scoring.edge.signing import Release
+from scoring.files import sha256_of
 from tests.scoring.conftest import LABELS, manifest
 from tests.scoring.conftest import make_bundle as tiny
 
@@ -208,11 +210,9 @@ def test_a_mini_batch_is_answered_with_a_row_for_each_file_that_could_be_scored(
 
 
 def test_a_registered_bundle_says_its_version_in_rows(packages: Path, tmp_path: Path) -> None:
-    from scoring.files import sha256_of
-
     model = bundle_in(tmp_path / "bundle")
-    release = {"name": "Caps", "version": 7, "manifest_sha256": sha256_of(model / "manifest.json")}
-    (model / "release.json").write_text(json.dumps(release))
+    release = Release("Caps", 7, sha256_of(model / "manifest.json"), "2026-05-01T10:00:00Z")
+    (model / "release.json").write_bytes(release.to_bytes())
     (tmp_path / "a.png").write_bytes(png())
     [row] = python(BATCH, tmp_path / "a.png", path=(model, packages))["rows"]
     assert json.loads(row)["model"] == "Caps:7"

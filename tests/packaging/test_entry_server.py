@@ -21,6 +21,7 @@ from PIL import Image
 
 from model_training.packaging.companions import write_companions
 from scoring.bundle import load_bundle, write_manifest
+from scoring.edge.signing import Release
 from scoring.files import sha256_of
 from tests.scoring.conftest import LABELS, make_bundle, manifest
 
@@ -50,24 +51,43 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Started as Azure starts it: the model mounted a folder deeper, two workers, a free port."""
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Version 7 of a model, mounted as Azure does it: a folder deeper."""
+    made = make_bundle(tmp_path_factory.mktemp("azure") / "mount" / "bundle")
+    write_companions(made, labels=LABELS, settings={}, per_label={})
+    write_manifest(made, manifest())
+    release = Release("Caps", 7, sha256_of(made / "manifest.json"), "2026-05-01T10:00:00Z")
+    (made / "release.json").write_bytes(release.to_bytes())
+    return made
+
+
+@pytest.fixture(scope="module")
+def server(bundle: Path) -> Iterator[Server]:
+    """Azure ML's own inference server, with two workers."""
     pytest.importorskip("azureml_inference_server_http")
-    home = tmp_path_factory.mktemp("azure")
-    bundle = make_bundle(home / "mount" / "bundle")
-    write_companions(bundle, labels=LABELS, settings={}, per_label={})
-    write_manifest(bundle, manifest())
-    release = {"name": "Caps", "version": 7, "manifest_sha256": sha256_of(bundle / "manifest.json")}
-    (bundle / "release.json").write_text(json.dumps(release))
+    words = ["azureml_inference_server_http", "--entry_script", str(bundle / "score.py")]
+    words += ["--model_dir", str(bundle.parent), "--worker_count", "2"]
+    yield from started(words, bundle)
+
+
+@pytest.fixture(scope="module")
+def ours(bundle: Path) -> Iterator[Server]:
+    """`cva serve` with the same model."""
+    yield from started(["model_training", "serve", "--bundle", str(bundle)], bundle)
+
+
+def started(words: list[str], bundle: Path) -> Iterator[Server]:
+    """A module's server as a process, on a free port, until the tests end."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    home = bundle.parents[1]
+    log = home / f"{words[0]}.log"
     surroundings = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "AML_", "AZUREML"))}
-    command = [sys.executable, "-m", "azureml_inference_server_http", "--entry_script", str(bundle / "score.py")]
-    command += ["--model_dir", str(home / "mount"), "--port", str(port), "--worker_count", "2"]
-    with (home / "log").open("wb") as log:
-        running = subprocess.Popen(command, cwd=home, env=surroundings, stdout=log, stderr=subprocess.STDOUT)
-    made = Server(port, bundle, home / "log")
+    command = [sys.executable, "-m", *words, "--port", str(port)]
+    with log.open("wb") as file:
+        running = subprocess.Popen(command, cwd=home, env=surroundings, stdout=file, stderr=subprocess.STDOUT)
+    made = Server(port, bundle, log)
     try:
         _wait(made, running)
         yield made
@@ -173,6 +193,35 @@ def test_refusals_are_its_own(server: Server, body: bytes, kind: str, status: in
     assert set(answer) == {"error", "request_id"} and set(answer["error"]) == {"code", "message", "hint"}
     assert answer["request_id"] == headers["x-request-id"] == "r-1"
     assert headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "query"),
+    [
+        (request(png(), b"no", png((9, 200, 90))), "application/json", ""),
+        (request(), "application/json", ""),
+        (b'{"data":[]}', "application/json; charset=utf-8", "?threshold=0"),
+        (png(), "image/png", "?threshold=0.001"),
+        (png(kind="TIFF"), "image/jpeg", ""),
+        (b"", "application/json", ""),
+        (b"", "image/png", ""),
+        (b"GIF89a", "application/octet-stream", ""),
+        (b'{"data":["%%%"]}', "application/json", ""),
+        (request(png()), "text/plain", ""),
+        (png(), "image/png", "?threshold=2"),
+    ],
+)
+def test_it_answers_as_the_scoring_server_does(
+    server: Server, ours: Server, body: bytes, kind: str, query: str
+) -> None:
+    """The very bytes, and the same status, type and model."""
+    theirs, expected = (
+        each.ask("POST", f"/score{query}", body, Content_Type=kind, x_request_id="r-1") for each in (server, ours)
+    )
+    assert theirs[2] == expected[2]
+    assert theirs[0] == expected[0]
+    for name in ("content-type", "x-request-id", *(("x-model-name", "x-model-version") if theirs[0] == 200 else ())):
+        assert theirs[1][name] == expected[1][name]
 
 
 def test_a_request_id_is_made_where_none_is_sent(server: Server) -> None:
