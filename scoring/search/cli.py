@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,16 +22,19 @@ if TYPE_CHECKING:
 class Printer(Protocol):
     def say(self, text: str = "") -> None: ...
 
-    def table(self, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None: ...
-
 
 def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(prog="cva search", description="Pictures searchable by what is seen in them.")
     commands = result.add_subparsers(metavar="VERB")
-    _add_setup(commands.add_parser("setup", help="data source, index, skillset and indexer: show them or make them"))
-    status = commands.add_parser("status", help="what the indexer's last run did (exit 1 if something failed)")
+
+    def verb(name: str, text: str) -> argparse.ArgumentParser:
+        # abbreviations would take --skill-key SECRET for the header's name
+        return commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+
+    _add_setup(verb("setup", "data source, index, skillset and indexer: show them or make them"))
+    status = verb("status", "what the indexer's last run did (exit 1 if something failed)")
     status.set_defaults(run=run_status, long=True)
-    query = commands.add_parser("query", help="documents with a label (exit 1 if there are none)")
+    query = verb("query", "documents with a label (exit 1 if there are none)")
     query.add_argument("--label", action="append", required=True, metavar="L", help="word for word; again: both")
     query.add_argument("--score", type=float, metavar="S", help="lowest score of an object with the label")
     query.add_argument("--top", type=int, default=50, metavar="N", help="documents shown at most (default 50)")
@@ -77,7 +80,9 @@ def _add_setup(command: argparse.ArgumentParser) -> None:
 
 def run_setup(args: argparse.Namespace, out: Printer) -> dict[str, Any]:
     from scoring.search.definitions import definitions
+    from scoring.search.uris import require_tls
 
+    require_tls(args.service, "--service")
     if (args.out and not args.dry_run) or ((args.run_now or args.force) and not args.apply):
         raise UsageError("--out goes with --dry-run; --run and --force go with --apply")
     if args.dry_run:

@@ -180,6 +180,16 @@ def test_setup_says_dry_run_or_apply(service: FakeService) -> None:
     assert caught.value.code == 2
 
 
+def test_a_key_as_an_argument_is_not_taken_for_something_else(service: FakeService) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(setup(service.url, "https://skill.example", "--dry-run", "--skill-key", "geheim"))
+    assert caught.value.code == 2
+
+
+def test_a_dry_run_judges_the_services_address_too() -> None:
+    assert main(setup("http://caps.search.windows.net", "https://skill.example", "--dry-run")) == 2
+
+
 @pytest.mark.parametrize("name", ["CVA_SEARCH_KEY", "CVA_SKILL_KEY"])
 def test_nothing_is_sent_without_both_keys(
     service: FakeService, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
