@@ -116,15 +116,15 @@ def _score(
 
 def _draw(prediction: Prediction, detector: Detector, folder: Path, taken: set[Path]) -> None:
     from scoring.draw import annotate, save_annotated
+    from scoring.images import open_image
 
-    if prediction.image is None or prediction.found is None:
-        return
-    picture = annotate(prediction.image, prediction.found, detector.labels)
-    save_annotated(picture, prediction.path, folder, taken)
+    if prediction.found is not None:
+        picture = annotate(open_image(prediction.path), prediction.found, detector.labels)
+        save_annotated(picture, prediction.path, folder, taken)
 
 
 def _line(prediction: Prediction) -> str:
-    if prediction.failed:
+    if prediction.found is None:
         error = prediction.element["error"]
         return f"{prediction.path}  {error['code']}: {error['message']}"
     words = [f"{box['label']} {box['score']:.2f}" for box in prediction.element["boxes"]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from scoring.batch.inputs import expand
@@ -242,3 +245,22 @@ def test_a_damaged_row_and_all_after_it_are_scored_again(scorer: Counting, photo
     partial.write_bytes(b"".join(lines))
     result = run_batch(scorer, lambda: expand([str(photos)]), out, HEADER, workers=2)
     assert result.totals.resumed == 1 and contents(out) == undisturbed(scorer, photos, tmp_path / "whole")
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_any_prefix_of_each_file_is_gone_on_with(
+    scorer: Counting, photos: Path, tmp_path: Path, data: st.DataObject
+) -> None:
+    """The law behind the rest: however much of each file a crash has left, the end is that of an undisturbed run."""
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    if not whole.exists():
+        undisturbed(scorer, photos, whole)
+    shutil.rmtree(out, ignore_errors=True)
+    interrupted(scorer, photos, out, data.draw(st.integers(1, 6), "scored"))
+    header = (out / "batch.partial").read_bytes().index(b"\n") + 1
+    for name, least in (("batch.partial", header), ("predictions.jsonl.partial", 0), ("errors.jsonl.partial", 0)):
+        size = (out / name).stat().st_size
+        os.truncate(out / name, data.draw(st.integers(min(least, size), size), name))
+    run_batch(scorer, lambda: expand([str(photos)]), out, HEADER, workers=2)
+    assert contents(out) == contents(whole)
