@@ -62,7 +62,7 @@ class WebFolder:
     context: ssl.SSLContext | None = field(default=None, repr=False)
     timeout: float = 20.0  # seconds, for the connection and for each read
     attempts: int = 4
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], None] = field(default=lambda seconds: time.sleep(seconds), repr=False)
 
     def __post_init__(self) -> None:
         parts = _split(self.root)
