@@ -264,3 +264,12 @@ def test_any_prefix_of_each_file_is_gone_on_with(
         os.truncate(out / name, data.draw(st.integers(min(least, size), size), name))
     run_batch(scorer, lambda: expand([str(photos)]), out, HEADER, workers=2)
     assert contents(out) == contents(whole)
+
+
+@pytest.mark.parametrize("name", ["batch.partial", "predictions.jsonl.partial", "errors.jsonl.partial"])
+def test_a_line_without_its_end_is_none(scorer: Counting, photos: Path, tmp_path: Path, name: str) -> None:
+    out = tmp_path / "out"
+    interrupted(scorer, photos, out, 4)
+    os.truncate(out / name, (out / name).stat().st_size - 1)
+    run_batch(scorer, lambda: expand([str(photos)]), out, HEADER, workers=2)
+    assert contents(out) == undisturbed(scorer, photos, tmp_path / "whole")
