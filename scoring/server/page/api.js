@@ -5,11 +5,11 @@ const KEY = "cva-api-key";
 const TRIES = 4;
 const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
-/** `status` 0: the server was not reached. `hint` says what to do next. */
+/** `status` 0: the server was not reached. `code` is the server's word for the kind, `hint` says what to do next. */
 export class ServerError extends Error {
-  constructor(status, message, hint = "") {
+  constructor(status, message, hint = "", code = "") {
     super(message);
-    Object.assign(this, { status, hint });
+    Object.assign(this, { status, hint, code });
   }
 }
 
@@ -56,9 +56,9 @@ async function reach(path, request) {
 
 async function problem(response) {
   const body = await response.json().catch(() => ({}));
-  const { message = body.message ?? `The server answered ${response.status}.`, hint = "" } = body.error ?? {};
+  const { code, message = body.message ?? `The server answered ${response.status}.`, hint = "" } = body.error ?? {};
   const next = hint || (body.request_id ? `Its log says more under request ${body.request_id}.` : "");
-  return new ServerError(response.status, message, next);
+  return new ServerError(response.status, message, next, code);
 }
 
 /** "decode;dur=7.7, infer;dur=18.1" as {decode: 7.7, infer: 18.1}. */

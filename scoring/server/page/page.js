@@ -92,7 +92,7 @@ async function scoreOne(picture) {
       complain(error);
       return false;
     }
-    Object.assign(picture, { status: "failed", error });
+    Object.assign(picture, { status: "failed", error: fault(error) });
   }
   render();
   return true;
@@ -106,8 +106,10 @@ async function ask(picture, blob) {
   Object.assign(picture, { status: error ? "failed" : "done", error, boxes: answer.boxes, ms: answer.ms });
 }
 
-function fault({ code, message }) {
-  const [title, hint] = FAULTS[code] ?? ["This picture could not be scored.", ""];
+/** What a person is told: of a known kind in our words, with the server's own beneath. */
+function fault({ code, message, hint: next = "" }) {
+  if (!FAULTS[code]) return { message, hint: next };
+  const [title, hint] = FAULTS[code];
   return { message: title, hint, detail: message };
 }
 

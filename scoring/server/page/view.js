@@ -128,8 +128,8 @@ function tell(title, words, detail = "") {
   write($("failure-detail"), detail);
 }
 
-export function showStrip({ pictures, picture, chosen, model, live }) {
-  show("strip", pictures.length > 1 || (live && pictures.length > 0));
+export function showStrip({ pictures, picture, chosen, model }) {
+  show("strip", pictures.length > 1 || (pictures.length === 1 && picture !== pictures[0]));
   fill($("strip"), pictures, stripItem, (button, each, index) => {
     if (each.thumb && button.firstChild !== each.thumb) button.firstChild.replaceWith(each.thumb);
     else if (!each.thumb && button.firstChild.tagName === "CANVAS") button.firstChild.replaceWith(make("span", { className: "no-thumb" }));

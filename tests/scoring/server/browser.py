@@ -12,12 +12,22 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-SECONDS = 60.0  # this machine may be busy; nothing waits longer than it must
+# Chromium wants the two ends of its pipe as 3 and 4.
+LAUNCH = """
+import fcntl, os, sys
+ends = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3]]
+for number, end in zip((3, 4), ends):
+    os.dup2(end, number)
+    os.close(end)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
+SECONDS = 30.0  # this machine may be busy; nothing waits longer than it must
 
 
 def find_chromium() -> str | None:
@@ -30,9 +40,8 @@ class Browser:
         self._read, from_child = os.pipe()
         flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
         flags += ["--remote-debugging-pipe", f"--user-data-dir={profile}", *arguments]
-        shell = f'exec "$0" "$@" 3<&{to_child} 4>&{from_child}'
         self._process = subprocess.Popen(
-            ["/bin/sh", "-c", shell, program, *flags, "about:blank"],
+            [sys.executable, "-c", LAUNCH, str(to_child), str(from_child), program, *flags, "about:blank"],
             pass_fds=(to_child, from_child),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -43,12 +52,19 @@ class Browser:
         self._buffer = b""
         self._session: str | None = None
         self.events: list[dict[str, Any]] = []
-        self._open()
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Browser:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
         try:
             self._session = None
             self.send("Browser.close")
@@ -91,7 +107,7 @@ class Browser:
 
     def visit(self, address: str) -> None:
         self.send("Page.navigate", url=address)
-        self.until("document.readyState === 'complete' && location.protocol !== 'about:'")
+        self.until(f"document.readyState === 'complete' && location.href.startsWith({address!r})")
 
     def js(self, expression: str) -> Any:
         answer = self.send("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
