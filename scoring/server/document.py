@@ -91,7 +91,7 @@ def _paths(settings: ServeSettings) -> dict[str, Json]:
 
 def _score_paths(raw: Iterable[str]) -> dict[str, Json]:
     images: Json = {kind: {"schema": {}} for kind in raw}
-    skill: Json = {"errors": SCORING[:-1], "headers": MODEL_HEADERS, "body": _json("SkillRequest")}
+    skill: Json = {"errors": SCORING, "headers": MODEL_HEADERS, "body": _json("SkillRequest")}
     image = {**images, "multipart/form-data": {"schema": shapes.ref("VisionForm")}}
     scored: Json = {"errors": SCORING, "headers": MODEL_HEADERS, "parameters": [THRESHOLD]}
     words = "Search's custom skill: every record answered once, with data or with errors"
@@ -137,6 +137,8 @@ def _health_paths() -> dict[str, Json]:
         "description": "Healthy",
         "content": {"text/plain": {"schema": shapes.TEXT}, "text/html": {"schema": shapes.TEXT}},
     }
+    ping = _operation("ping", "MLflow's health check, an empty line", {}, errors=[503])
+    del ping["responses"]["200"]["content"]
     metrics = _operation("metrics", "Numbers for Prometheus", shapes.TEXT, kind="text/plain")
     metadata = _operation("metadata", "The model that serves, and the limits", shapes.ref("Metadata"), errors=[503])
     return {
@@ -146,7 +148,7 @@ def _health_paths() -> dict[str, Json]:
         "/api/healthcheck": ready("healthcheck"),
         "/metadata": {"get": metadata},
         "/metrics": {"get": metrics},
-        "/ping": {"get": _operation("ping", "MLflow's health check", {}, errors=[503])},
+        "/ping": {"get": ping},
         "/version": {"get": _operation("version", "This package's version", shapes.TEXT, kind="text/plain")},
     }
 

@@ -129,7 +129,7 @@ async def read_body(request: Request, settings: ServeSettings) -> bytes:
         raise Refused(415, f"expected no Content-Encoding, found {_word(encoding)}", hint="send the bytes as they are")
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > settings.max_body:
-        raise await _too_large(request, f"{declared} bytes", settings)
+        raise await _too_large(request, f"{declared} bytes", settings, more=True)
     try:
         return await asyncio.wait_for(_read(request, settings), settings.read_seconds)
     except asyncio.TimeoutError:
@@ -174,14 +174,14 @@ async def _read(request: Request, settings: ServeSettings) -> bytes:
         size += len(chunk)
         request.scope[HELD] = size
         if size > settings.max_body:
-            raise await _too_large(request, f"more than {settings.max_body} bytes", settings)
+            raise await _too_large(request, f"more than {settings.max_body} bytes", settings, more=more)
         chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-async def _too_large(request: Request, found: str, settings: ServeSettings) -> Refused:
+async def _too_large(request: Request, found: str, settings: ServeSettings, *, more: bool) -> Refused:
     """Reads on for a moment, so that a caller who listens only after sending hears the answer."""
-    if "expect" not in request.headers:
+    if more and "expect" not in request.headers:
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(_discard(request, settings.max_body), _DRAIN_SECONDS)
     return Refused(

@@ -64,11 +64,13 @@ SCORE: dict[str, Schema] = {
 }
 
 SKILL: dict[str, Schema] = {
-    "SkillRequest": obj({"values": array(ref("SkillRecord"), maxItems=1000)}),
-    "SkillRecord": obj(
-        {"recordId": TEXT, "data": obj({}, {"image": PICTURE, "images": PICTURES, "pages": PICTURES}, more=True)},
-        more=True,
-    ),
+    "SkillRequest": obj({"values": array(ref("SkillRecord"), maxItems=1000)}, more=True),
+    "SkillRecord": {
+        **obj({"recordId": {"anyOf": [TEXT, {"type": "integer"}]}}, {"data": {}}, more=True),
+        "description": "a record whose data is not as below is answered with an error of its own",
+        "examples": [{"recordId": "0", "data": {"image": {"$type": "file", "data": "<base64>"}}}],
+    },
+    "SkillData": obj({}, {"image": PICTURE, "images": PICTURES, "pages": PICTURES}, more=True),
     "SkillObject": obj({"label": TEXT, "score": FRACTION, "box": obj(SIDES)}, {"page": {"type": "integer"}}),
     "SkillOutputs": obj(
         {

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,41 +14,58 @@ import pytest
 
 from scoring.server.app import Context, create_app
 from scoring.server.cli import listen, make_server
+from scoring.server.service import ServedModel
 from scoring.server.settings import ServeSettings
 from tests.scoring.server.running import Running, served
+
+
+@contextmanager
+def started(bundle: Path | None, *, model: ServedModel | None = None, **options: Any) -> Iterator[Running]:
+    """A server with these settings, until the block ends."""
+    settings = ServeSettings(**{"port": 0, "workers": 2, **options})
+    context = Context.of(settings)
+    if model is None and bundle is not None:
+        model = served(bundle)
+    if model is not None:
+        context.service.use(model)
+    listener = listen(settings)
+    app = create_app(context)
+    server = make_server(app, settings)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        while not server.started and thread.is_alive():
+            time.sleep(0.005)
+        yield Running(context, listener.getsockname()[1], app.state.bodies)
+    finally:
+        server.should_exit = True
+        thread.join(timeout=20)
+        context.service.close()
+        listener.close()
+        assert not thread.is_alive()
 
 
 @pytest.fixture
 def serve(tiny_bundle: Callable[..., Path]) -> Iterator[Callable[..., Running]]:
     """`serve(**settings)` runs a server until the test ends; `model=None` leaves it without a model."""
-    ends: list[Callable[[], None]] = []
+    with ExitStack() as ends:
+        names = (f"served{number}" for number in count())
 
-    def start(*, model: Any = "tiny", **options: Any) -> Running:
-        settings = ServeSettings(**{"port": 0, "workers": 2, **options})
-        context = Context.of(settings)
-        if model is not None:
-            bundle = tiny_bundle(f"served{len(ends)}") if model == "tiny" else None
-            context.service.use(served(bundle) if bundle else model)
-        listener = listen(settings)
-        server = make_server(create_app(context), settings)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
+        def start(*, model: Any = "tiny", **options: Any) -> Running:
+            bundle = tiny_bundle(next(names)) if model == "tiny" else None
+            own = None if model == "tiny" else model
+            return ends.enter_context(started(bundle, model=own, **options))
 
-        def end() -> None:
-            server.should_exit = True
-            thread.join(timeout=20)
-            context.service.close()
-            listener.close()
-            assert not thread.is_alive()
+        yield start
 
-        ends.append(end)
-        while not server.started and thread.is_alive():
-            time.sleep(0.005)
-        return Running(context, listener.getsockname()[1])
 
-    yield start
-    for end in ends:
-        end()
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One server with the usual settings for all tests that change nothing in it."""
+    from tests.scoring.conftest import make_bundle
+
+    with started(make_bundle(tmp_path_factory.mktemp("server") / "bundle")) as running:
+        yield running
 
 
 @pytest.fixture

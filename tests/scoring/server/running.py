@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scoring.bundle import load_bundle
 from scoring.detector import Detector
 from scoring.server.app import Context
+from scoring.server.bodies import Bodies
 from scoring.server.service import ServedModel
 
 
@@ -31,6 +31,7 @@ class Running:
 
     context: Context
     port: int
+    bodies: Bodies  # the application's own count of what it holds
     headers: dict[str, str] = field(default_factory=dict)  # sent with every request
 
     @property
@@ -62,6 +63,6 @@ class Running:
 
 def served(bundle: Path, *, version: str = "1", detector: Any = None) -> ServedModel:
     """A model in memory, as the server would load it."""
-    opened = detector or Detector.load(load_bundle(bundle))
+    opened = detector or Detector.load(bundle)
     name = opened.bundle.manifest.name
     return ServedModel(name, version, opened, "0" * 64, "2026-05-01T10:00:00Z")

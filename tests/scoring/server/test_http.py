@@ -1,0 +1,254 @@
+"""What every route shares, over real sockets: limits while streaming, slow and vanishing callers, ids, origins."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from scoring.server.http import encode
+from tests.scoring.server.running import Running
+
+Serve = Callable[..., Running]
+Png = Callable[..., bytes]
+HERE, THERE = "https://pages.example.org", "https://elsewhere.example.org"
+
+
+@contextmanager
+def connected(server: Running) -> Iterator[socket.socket]:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as line:
+        yield line
+
+
+def head(*lines: str, path: str = "/score") -> bytes:
+    start = (f"POST {path} HTTP/1.1", "host: x", "content-type: image/png", *lines)
+    return "\r\n".join((*start, "", "")).encode()
+
+
+def rest(line: socket.socket) -> bytes:
+    """All that comes until the server closes."""
+    found = b""
+    while data := line.recv(65536):
+        found += data
+    return found
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for what another thread is about to do; fails after 10 s."""
+    ends = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.01)
+
+
+def chunks(data: bytes, size: int) -> Iterator[bytes]:
+    for at in range(0, len(data), size):
+        piece = data[at : at + size]
+        yield f"{len(piece):x}\r\n".encode() + piece + b"\r\n"
+    yield b"0\r\n\r\n"
+
+
+def test_a_chunked_body_is_as_good_as_any(server: Running, png: Png) -> None:
+    with connected(server) as line:
+        line.sendall(head("transfer-encoding: chunked", "connection: close"))
+        for chunk in chunks(png(), 7):
+            line.sendall(chunk)
+        assert rest(line).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("size", [1001, 5000, 100_000])
+def test_a_body_over_the_limit_is_413_as_declared_and_as_streamed(size: int, serve: Serve) -> None:
+    server = serve(max_body=1000)
+    declared = server.post("/score", bytes(size))
+    with connected(server) as line:
+        line.sendall(head("transfer-encoding: chunked") + b"".join(chunks(bytes(size), 500)))
+        streamed = rest(line)
+    assert (declared.status, streamed[:13]) == (413, b"HTTP/1.1 413 ")
+    for answer in (declared.body, streamed):
+        assert b"at most 1000 bytes" in answer and b"--max-body" in answer
+    assert f"found {size} bytes".encode() in declared.body
+    assert server.post("/score", bytes(1000)).status == 400  # at the limit it is read, and is no image
+
+
+def test_a_declared_size_over_the_limit_is_refused_before_it_is_sent(serve: Serve) -> None:
+    server = serve(max_body=1000)
+    with connected(server) as line:
+        line.sendall(head("content-length: 9999999999", "expect: 100-continue"))
+        answer = rest(line)
+    assert answer.startswith(b"HTTP/1.1 413 ") and b"found 9999999999 bytes" in answer
+
+
+def test_continue_is_said_when_the_body_is_wanted(server: Running, png: Png) -> None:
+    data = png()
+    with connected(server) as line:
+        line.sendall(head(f"content-length: {len(data)}", "expect: 100-continue", "connection: close"))
+        assert line.recv(100).startswith(b"HTTP/1.1 100 ")
+        line.sendall(data)
+        assert rest(line).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "identity, gzip", "<script>"])
+def test_a_compressed_body_is_415(encoding: str, server: Running, png: Png) -> None:
+    answer = server.post("/score", png(), content_encoding=encoding)
+    assert answer.status == 415 and b"<script>" not in answer.body
+    assert server.post("/score", png(), content_encoding="Identity").status == 200
+
+
+def test_a_body_that_trickles_is_408_and_holds_no_worker(serve: Serve, png: Png) -> None:
+    server = serve(workers=1, queue=1, read_seconds=0.5)
+    with connected(server) as line:
+        line.sendall(head("content-length: 100") + b"x")
+        assert server.post("/score", png()).status == 200  # meanwhile
+        assert server.context.service.requests == 0
+        answer = rest(line)
+    assert answer.startswith(b"HTTP/1.1 408 ") and b"within 0.5 s" in answer
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST /score HT", b"POST /score HTTP/1.1\r\nhost: x\r\nx-a: b"])
+def test_a_head_that_never_ends_is_cut_off(sent: bytes, serve: Serve) -> None:
+    server = serve(read_seconds=0.3)
+    with connected(server) as line:
+        line.sendall(sent)
+        assert rest(line) == b""
+
+
+def test_a_second_head_that_never_ends_is_cut_off_too(serve: Serve) -> None:
+    server = serve(read_seconds=0.3)
+    with connected(server) as line:
+        line.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert line.recv(9999).endswith(b"Healthy")
+        line.sendall(b"GET /")
+        assert rest(line) == b""
+
+
+def test_a_head_over_64_kib_is_431(server: Running) -> None:
+    with connected(server) as line:
+        start = b"GET / HTTP/1.1\r\nhost: x\r\nx-a: "
+        line.sendall(start + b"a" * (65537 - len(start)))
+        assert rest(line).startswith(b"HTTP/1.1 431 ")
+
+
+def test_all_bodies_together_are_bounded_and_given_back(serve: Serve, png: Png) -> None:
+    server = serve(max_body=3000, max_held=4000)
+    bodies = server.bodies
+    with connected(server) as one, connected(server) as two:
+        one.sendall(head("content-length: 3000") + bytes(2500))
+        until(lambda: bodies.held == 2500)
+        two.sendall(head("content-length: 3000") + bytes(2000))
+        answer = two.recv(9999)
+        assert answer.startswith(b"HTTP/1.1 429 ") and b"retry-after: 1" in answer
+        assert server.post("/score", png()).status == 200
+        assert bodies.held == 2500
+    until(lambda: bodies.held == 0)  # a caller who left holds nothing
+
+
+def test_a_queue_that_is_full_is_429(serve: Serve, png: Png) -> None:
+    server = serve(queue=1)
+    server.context.service.requests = 1  # as if one were being scored
+    answer = server.post("/score", png())
+    assert (answer.status, answer.json["error"]["code"]) == (429, "busy")
+    assert int(answer.headers["retry-after"]) >= 1
+    assert b"cva_rejected_total 1.0" in server.get("/metrics").body
+    server.context.service.requests = 0
+    assert server.post("/score", png()).status == 200
+
+
+def test_a_deadline_that_passes_is_504(serve: Serve, png: Png) -> None:
+    answer = serve(deadline_seconds=0).post("/score", png())
+    assert (answer.status, answer.json["error"]["code"]) == (504, "deadline_passed")
+    assert "expected 1 images scored within 0 s, 0 were" in answer.json["error"]["message"]
+
+
+def test_a_caller_who_leaves_frees_the_place(serve: Serve, png: Png, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    server = serve(workers=1, access_log=True)
+    service = server.context.service
+    body = encode({"data": [text_of(png(size=(3000, 3000)))] * 40})
+    with connected(server) as line:
+        line.sendall(head(f"content-length: {len(body)}").replace(b"image/png", b"application/json") + body)
+        until(lambda: service.requests == 1)
+    until(lambda: service.requests == 0)
+    until(lambda: "POST /score 499" in caplog.text)
+    assert server.post("/score", png()).status == 200
+
+
+def text_of(data: bytes) -> str:
+    import base64
+
+    return base64.b64encode(data).decode()
+
+
+def test_200_connections_at_once_and_health_still_answers(serve: Serve, png: Png) -> None:
+    server = serve(workers=1)
+    lines = [socket.create_connection(("127.0.0.1", server.port), timeout=20) for _ in range(200)]
+    try:
+        for line in lines:
+            line.sendall(head("content-length: 100000") + b"x")
+        assert server.get("/health/live").status == server.get("/health/ready").status == 200
+        assert server.post("/score", png()).status == 200
+    finally:
+        for line in lines:
+            line.close()
+
+
+@pytest.mark.parametrize("given", ["abc-123", "A" * 100, "6f9619ff-8b86-d011-b42d-00cf4fc964ff", "a/b=c+d:e._"])
+def test_a_sane_request_id_is_kept(given: str, server: Running) -> None:
+    answer = server.get("/nothing", x_request_id=given, x_ms_client_request_id=given)
+    assert answer.headers["x-request-id"] == answer.headers["x-ms-client-request-id"] == given
+    assert answer.json["request_id"] == given
+
+
+@pytest.mark.parametrize("given", ["", "A" * 101, "a b", "<b>", "käse", "a\tb"])
+def test_another_is_replaced(given: str, server: Running) -> None:
+    answer = server.get("/nothing", x_request_id=given, x_ms_client_request_id=given)
+    assert answer.headers["x-request-id"] != given and len(answer.headers["x-request-id"]) == 32
+    assert "x-ms-client-request-id" not in answer.headers
+
+
+def test_paths_and_methods_that_are_not_there(server: Running) -> None:
+    missing, wrong = server.get("/nothing"), server.get("/score")
+    assert (missing.status, missing.json["error"]["code"]) == (404, "not_found")
+    assert (wrong.status, wrong.json["error"]["code"]) == (405, "method_not_allowed")
+    assert wrong.headers["allow"] == "POST"
+    for path in ("/score/", "/docs", "/redoc"):
+        assert server.get(path).status == 404
+
+
+def test_an_origin_that_is_allowed_may_call_and_others_may_not(serve: Serve, png: Png) -> None:
+    server = serve(cors_origins=(HERE,), keys=(b"a-key-of-this-test-0",))
+    asked = {"Access_Control_Request_Method": "POST", "Access_Control_Request_Headers": "x-api-key, content-type"}
+    allowed = server.ask("OPTIONS", "/score", Origin=HERE, **asked)  # a preflight shows no key
+    assert (allowed.status, allowed.headers["access-control-allow-origin"]) == (200, HERE)
+    assert "x-api-key" in allowed.headers["access-control-allow-headers"].lower()
+    refused = server.ask("OPTIONS", "/score", Origin=THERE, **asked)
+    assert refused.status == 400 and "access-control-allow-origin" not in refused.headers
+    called = server.post("/score", png(), Origin=HERE, x_api_key="a-key-of-this-test-0")
+    assert (called.status, called.headers["access-control-allow-origin"]) == (200, HERE)
+    assert "x-model-version" in called.headers["access-control-expose-headers"]
+    assert "access-control-allow-credentials" not in called.headers
+    other = server.post("/score", png(), Origin=THERE, x_api_key="a-key-of-this-test-0")
+    assert "access-control-allow-origin" not in other.headers
+    locked = server.post("/score", png(), Origin=HERE)
+    assert (locked.status, locked.headers["access-control-allow-origin"]) == (401, HERE)  # the page can read why
+
+
+def test_without_origins_nothing_is_allowed(server: Running, png: Png) -> None:
+    assert "access-control-allow-origin" not in server.post("/score", png(), Origin=HERE).headers
+    assert server.ask("OPTIONS", "/score", Origin=HERE, Access_Control_Request_Method="POST").status == 405
+
+
+def test_the_access_log_has_no_query_and_no_line_of_others(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "scoring.server.access")
+    serve(access_log=True).get("/x%0Aforged?secret=1", x_request_id="me")
+    until(lambda: "me" in caplog.text)
+    [record] = [each.getMessage() for each in caplog.records if each.name == "scoring.server.access"]
+    assert record.startswith("GET /x\\nforged 404 ") and record.endswith(" me")
+    assert "secret" not in record and "\n" not in record
+
+
+def test_what_utf_8_cannot_say_stays_an_escape() -> None:
+    assert encode({"label": "rot\ud800 ü"}) == b'{"label":"rot\\ud800 \xc3\xbc"}'
