@@ -82,6 +82,9 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "--model", metavar="NAME[:VERSION|@champion|@latest]", help="a registered model of the workspace"
     )
     which.add_argument("--bundle", type=Path, metavar="DIR", help="a model's folder, for example DEST/NAME/current")
+    parser.add_argument(
+        "--trusted-keys", type=Path, metavar="FILE", help="open --bundle only if one of these keys signed it"
+    )
 
 
 def open_model(args: argparse.Namespace) -> Model:
@@ -91,14 +94,25 @@ def open_model(args: argparse.Namespace) -> Model:
     from scoring.release import released_version
 
     if args.bundle is not None:
-        loaded = load_bundle(args.bundle)
+        loaded = load_bundle(args.bundle, manifest_sha256=_signed(args))
         name, version = loaded.manifest.name, released_version(args.bundle)
         return Model(loaded, name, version, f"{name} ({args.bundle})")
+    if args.trusted_keys is not None:
+        raise UsageError("--trusted-keys is for --bundle", hint="a workspace's own models are not signed")
     name, word = parse_reference(args.model)
     registry = LocalRegistry.of()
     exact = registry.resolve(name, word)
     loaded = load_bundle(registry.folder(name, exact.version), manifest_sha256=exact.manifest_sha256)
     return Model(loaded, name, exact.version, f"{name}:{exact.version}")
+
+
+def _signed(args: argparse.Namespace) -> str:
+    """The manifest's hash that a trusted key signed; "" where nobody asks for one."""
+    from scoring.edge.trust import find_trust, verify_release
+
+    if args.trusted_keys is None:
+        return ""
+    return verify_release(args.bundle, find_trust(args.trusted_keys)).manifest_sha256
 
 
 def _score(
