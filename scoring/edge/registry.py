@@ -88,7 +88,7 @@ def check_model_name(name: str) -> str:
 def check_version(word: str) -> str:
     """`latest`, `best`, `champion` (also with `@`) or a whole number. Raises: UsageError."""
     plain = word.removeprefix("@")
-    if plain in WORDS or (plain.isascii() and plain.isdigit() and plain == word):
+    if plain in WORDS or (re.fullmatch(r"[0-9]{1,9}", plain) and plain == word):
         return plain
     raise UsageError(f"expected a version of {', '.join(WORDS)} or a whole number, found {word!r}")
 
@@ -232,7 +232,7 @@ def _broken(place: str, why: str) -> IntegrityError:
 
 
 def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and text == str(int(text))
+    return re.fullmatch(r"0|[1-9][0-9]{0,8}", text) is not None
 
 
 def _choose(name: str, version: str, model: dict[str, Any]) -> int:

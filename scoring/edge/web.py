@@ -18,7 +18,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
+from typing import Any, BinaryIO, cast
 from urllib.parse import SplitResult, quote, urlsplit
 
 from scoring.errors import IntegrityError, NotFoundError, OfflineError, UsageError
@@ -28,6 +28,7 @@ BLOB_VERSION = "2023-11-03"  # Azure's blob service takes bearer tokens only wit
 TRY_AGAIN = frozenset({408, 429, 500, 502, 503, 504})
 LONGEST_WAIT = 30.0  # seconds, whatever Retry-After says
 GOOD_STRETCH = 1 << 20  # bytes in one go after which a line is given all its attempts again
+SLOWEST = 1024  # bytes a second: below that a line holds the device up rather than serves it
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -62,6 +63,7 @@ class WebFolder:
     context: ssl.SSLContext | None = field(default=None, repr=False)
     timeout: float = 20.0  # seconds, for the connection and for each read
     attempts: int = 4
+    patience: float = 60.0  # seconds after which a file must have come at SLOWEST bytes a second
     sleep: Callable[[float], None] = field(default=lambda seconds: time.sleep(seconds), repr=False)
 
     def __post_init__(self) -> None:
@@ -139,7 +141,7 @@ class WebFolder:
 
 @dataclass(frozen=True)
 class Answer:
-    body: IO[bytes]
+    body: http.client.HTTPResponse
     end: int | None  # bytes of the whole file, None where the server does not say
     etag: str  # strong ones only
 
@@ -169,12 +171,14 @@ class Download(io.RawIOBase):
         super().__init__()
         self._folder, self._path, self._answer = folder, path, answer
         self._at, self._resumed, self._left = 0, 0, folder.attempts
+        self._since = time.monotonic()
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         while True:
+            self._refuse_a_trickle()
             data, trouble = self._some(len(buffer))
             if data or not trouble:
                 self._at += len(data)
@@ -189,10 +193,17 @@ class Download(io.RawIOBase):
             self._resumed = self._at
             self._answer = self._folder.request(self._path, self._at, self._answer.etag)
 
+    def _refuse_a_trickle(self) -> None:
+        seconds = time.monotonic() - self._since
+        if seconds > self._folder.patience and self._at < seconds * SLOWEST:
+            raise OfflineError(
+                f"{self._folder.host} sends {self._path} too slowly: {self._at} bytes in {seconds:.0f} s"
+            )
+
     def _some(self, count: int) -> tuple[bytes, str]:
         """Bytes; or nothing and why, or nothing and "" at the end."""
         try:
-            data = self._answer.body.read(count)
+            data = self._answer.body.read1(count)
         except (OSError, http.client.HTTPException) as error:
             return b"", str(error) or type(error).__name__
         end = self._answer.end

@@ -82,6 +82,7 @@ class RegistryContract:
             ('{"schema": 1, "models": {"Caps": {"versions": {"one": {}}}}}', IntegrityError),
             ('{"schema": 1, "models": {"Caps": {"versions": {"1": {"path": "Caps/1"}}}}}', IntegrityError),
             ('{"schema": 1, "models": {"Caps": {"versions": {"01": {}}}}}', IntegrityError),  # and 1 would be two
+            (json.dumps({"schema": 1, "models": {"Caps": {"versions": {"9" * 5000: {}}}}}), IntegrityError),
         ],
     )
     def test_an_index_that_is_none(self, registry: Registry, shelf: Any, index: str, error: type[Exception]) -> None:

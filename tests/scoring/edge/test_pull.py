@@ -254,7 +254,7 @@ def test_a_broken_state_is_rebuilt_from_current(
     assert Store(device(tmp_path)).state().current == 1
 
 
-@pytest.mark.parametrize("version", ["", "newest", "-1", "1.0", "@3"])
+@pytest.mark.parametrize("version", ["", "newest", "-1", "1.0", "@3", "²", "9" * 5000])
 def test_a_version_that_is_none(shelf: Any, get: Callable[..., PullResult], version: str) -> None:
     with pytest.raises(UsageError):
         get(version)

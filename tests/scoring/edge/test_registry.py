@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from scoring.edge.registry import LocalRegistry, find_workspace, parse_reference
+from scoring.edge.registry import Index, LocalRegistry, find_workspace, parse_reference
 from scoring.errors import IncompatibleError, IntegrityError, NotFoundError, OfflineError, UsageError
 
 
@@ -88,3 +92,30 @@ def test_where_the_workspace_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("CVA_WORKSPACE", str(tmp_path / "other"))
     assert find_workspace() == tmp_path / "other"
     assert find_workspace(home) == home
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 12) | st.text(max_size=3) | st.just("a" * 64),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["1", "2", "01", "x", "versions", "champion", "path", "manifest_sha256"]), inner
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(_VALUES, st.sampled_from(["", "latest", "best", "1"]))
+def test_whatever_an_index_says_it_answers_or_refuses(model: object, version: str) -> None:
+    """A registry is written by others: no shape of it may end in anything but a version or an error of ours."""
+    data = json.dumps({"schema": 1, "models": {"Caps": model}}).encode()
+    with contextlib.suppress(IntegrityError, NotFoundError):
+        found = Index.parse(data, "here").resolve("Caps", version)
+        assert found.version >= 0 and len(found.manifest_sha256) == 64
+
+
+@given(st.binary(max_size=60))
+def test_whatever_bytes_an_index_has(data: bytes) -> None:
+    with pytest.raises((IntegrityError, IncompatibleError)):
+        Index.parse(data, "here")

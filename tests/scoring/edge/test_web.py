@@ -134,6 +134,16 @@ def test_a_server_that_never_answers_is_given_up(waited: list[float]) -> None:
             read(folder(url, waited, timeout=0.05, attempts=2))
 
 
+def test_a_server_that_sends_a_byte_now_and_then_is_given_up(
+    server: tuple[str, Behaviour], waited: list[float]
+) -> None:
+    """Each byte comes in time, the file never would."""
+    url, told = server
+    told.trickle = 0.02
+    with pytest.raises(OfflineError, match="too slowly"):
+        read(folder(url, waited, patience=0.1))
+
+
 def test_a_certificate_that_nobody_vouches_for(tmp_path: Path, tls: Any, waited: list[float]) -> None:
     with serve(tmp_path, tls[1]) as (url, told):
         with pytest.raises(OfflineError, match="certificate is not trusted"):

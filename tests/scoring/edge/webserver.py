@@ -6,6 +6,7 @@ import datetime
 import ipaddress
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ class Behaviour:
     ranges: bool = True
     sas: str = ""
     token: str = ""
+    trickle: float = 0.0  # seconds between two bytes
     headers: dict[str, str] = field(default_factory=dict)
     seen: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     change: Callable[[str, bytes], bytes] = lambda path, data: data
@@ -74,7 +76,10 @@ class _Handler(BaseHTTPRequestHandler):
         if told.drops and len(data) > told.drop_after:
             told.drops -= 1
             data = data[: told.drop_after]
-        self.wfile.write(data)
+        for each in range(len(data) if told.trickle else 0):
+            self.wfile.write(data[each : each + 1])
+            time.sleep(told.trickle)
+        self.wfile.write(b"" if told.trickle else data)
 
     def log_message(self, *_: Any) -> None:
         pass
