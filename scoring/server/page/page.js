@@ -6,7 +6,7 @@ import { draw, toPng } from "./draw.js";
 import { $, askKey, download, notice, roving, seen, showModel, showPanel, showStage, showStrip } from "./view.js";
 
 const state = {
-  model: null, // {name, version, labels, own, metrics}
+  model: null, // {name, version, labels, own, metrics, most: bytes of a picture}
   pictures: [], // {name, file, status: waiting|scoring|done|failed, boxes, error, ms, thumb}
   picture: null, // the one that is seen: of `pictures`, or the camera's latest frame
   image: null, // its upright pixels
@@ -26,8 +26,9 @@ const FAULTS = { // code: what is wrong, what to do
 // ---- the model
 
 async function loadModel() {
-  const { name, version, labels, thresholds, metrics } = await metadata();
-  state.model = { name, version: String(version), labels, own: thresholds.score, metrics: metrics ?? {} };
+  const { name, version, labels, thresholds, metrics, limits } = await metadata();
+  const most = Math.min(limits.max_body_bytes, limits.max_image_bytes);
+  state.model = { name, version, labels, own: thresholds.score, metrics, most };
   showModel(state.model);
   notice("");
   $("key-form").hidden = true;
@@ -40,6 +41,7 @@ async function ready() {
     return true;
   } catch (error) {
     complain(error);
+    if (error.status !== 401) setTimeout(drain, 3000); // it may be loading its model, or starting
     return false;
   }
 }
@@ -84,6 +86,7 @@ async function scoreOne(picture) {
   picture.status = "scoring";
   render();
   try {
+    await checkFile(picture.file, state.model.most);
     await ask(picture, picture.file);
     picture.thumb ??= await thumbnail(picture.file);
   } catch (error) {
@@ -106,9 +109,19 @@ async function ask(picture, blob) {
   Object.assign(picture, { status: error ? "failed" : "done", error, boxes: answer.boxes, ms: answer.ms });
 }
 
+/** Throws an error for what would only fail on its way: a folder, a file that is gone, one that is too large. */
+async function checkFile(file, most) {
+  await file.slice(0, 1).arrayBuffer().catch(() => {
+    throw Object.assign(new Error("This file cannot be read."), { hint: "If it is a folder, add the pictures in it." });
+  });
+  if (file.size > most) {
+    throw Object.assign(new Error(`expected at most ${most} bytes, found ${file.size}`), { code: "image_too_large" });
+  }
+}
+
 /** What a person is told: of a known kind in our words, with the server's own beneath. */
-function fault({ code, message, hint: next = "" }) {
-  if (!FAULTS[code]) return { message, hint: next };
+function fault({ code, message, hint: next = "", status = 400 }) {
+  if (!FAULTS[code]) return { message, hint: next, again: status === 0 || status >= 429 };
   const [title, hint] = FAULTS[code];
   return { message: title, hint, detail: message };
 }
@@ -210,7 +223,7 @@ function paint() {
   const dense = window.devicePixelRatio || 1;
   Object.assign(canvas, { width: width * dense, height: height * dense });
   [canvas.style.width, canvas.style.height] = [`${width}px`, `${height}px`];
-  draw(canvas, image, seen(state), state.model.labels, { unit: 2 * dense, focus: state.focus });
+  draw(canvas, image, seen(state), state.model.labels, { unit: (width < 500 ? 1.7 : 2) * dense, focus: state.focus });
 }
 
 function point(box) {
@@ -240,6 +253,10 @@ $("strip").addEventListener("click", ({ target }) => {
   if (!button) return;
   if (state.live) stopCamera();
   see(state.pictures[button.dataset.index]);
+});
+$("again").addEventListener("click", () => {
+  state.picture.status = "waiting";
+  drain();
 });
 $("save-png").addEventListener("click", async () => {
   const { picture, image, model } = state;

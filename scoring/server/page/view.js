@@ -61,7 +61,7 @@ function showLabels(state) {
     const [box, , text, limit, count] = item.firstElementChild.children;
     box.checked = !state.hidden.has(label);
     write(text, label);
-    write(limit, state.chosen === null && typeof own !== "number" ? `≥ ${number(thresholdOf(label, null, own))}` : "");
+    write(limit, state.chosen === null && typeof own !== "number" ? `≥ ${number(thresholdOf(label, null, own), 3)}` : "");
     write(count, String(counts.get(label)));
     item.classList.toggle("absent", counts.get(label) === 0);
   });
@@ -92,8 +92,9 @@ function showTable(state, boxes) {
   write($("count"), String(boxes.length));
   const all = state.picture?.boxes?.length ?? 0;
   show("table", boxes.length > 0);
-  show("none", state.picture?.status === "done" && boxes.length === 0);
-  write($("none"), all ? `Nothing here; ${all} below the threshold or switched off.` : "The model found nothing in this picture.");
+  show("none", boxes.length === 0);
+  if (state.picture?.status !== "done") write($("none"), "None yet.");
+  else write($("none"), all ? `Nothing here; ${all} below the threshold or switched off.` : "The model found nothing in this picture.");
 }
 
 function showCaption({ picture, image }, boxes) {
@@ -116,6 +117,7 @@ export function showStage(state) {
   write($("busy"), picture?.wait ?? "Scoring…");
   const undrawn = picture?.status === "done" && !image && state.drawn;
   show("failure", picture?.status === "failed" || undrawn);
+  show("again", picture?.status === "failed" && picture.error.again);
   if (picture?.status === "failed") tell(picture.error.message, picture.error.hint, picture.error.detail);
   else if (undrawn) tell("This browser cannot draw this kind of picture.", "Its boxes are listed all the same.");
   for (const id of ["save-png", "save-json"]) $(id).disabled = picture?.status !== "done";

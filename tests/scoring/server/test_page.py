@@ -10,6 +10,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -271,9 +272,9 @@ def test_thresholds_of_each_label_are_the_beginning(
     assert [label for label, _ in listed(browser)] == ["red-cap", "blue cap"]  # the green one has 0.471
     assert browser.js("document.querySelector('#threshold-value').textContent") == "one a label"
     assert browser.js("[...document.querySelectorAll('#labels .limit')].map(e => e.textContent)") == [
-        "≥ 0.10",
-        "≥ 0.50",
-        "≥ 0.20",
+        "≥ 0.100",
+        "≥ 0.500",
+        "≥ 0.200",
     ]
     browser.set("#threshold", "0.4")
     assert [label for label, _ in listed(browser)] == ["red-cap", "green, cap"]  # one number for all
@@ -328,6 +329,23 @@ def test_what_is_no_picture_says_what_to_do_and_keeps_its_place(
     browser.click("#strip button:nth-child(2)")
     browser.until("document.querySelector('#failure').hidden")
     assert len(rows(browser)) == 2
+
+
+def test_what_cannot_be_sent_is_not_sent(
+    serve: Serve, browser: Browser, picture: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "large.jpg").write_bytes(bytes(2000))
+    server = serve(max_body=1999)
+    browser.visit(server.url)
+    browser.drop(tmp_path / "folder", tmp_path / "large.jpg", picture("caps.png"))
+    browser.until("document.querySelectorAll('#strip .failed').length === 2")
+    wait_for(browser, 1)
+    failure = "document.querySelector('#failure').innerText"
+    assert "If it is a folder" in browser.js(failure)
+    browser.click("#strip button:nth-child(2)")
+    assert "at most 1999 bytes, found 2000" in browser.until(f"{failure}.includes('too large') && {failure}")
+    assert len(browser.sent("/score")) == 1
 
 
 def test_a_wrong_key_then_the_right_one(serve: Serve, browser: Browser, picture: Callable[..., Path]) -> None:
@@ -479,6 +497,10 @@ def test_a_busy_server_is_asked_again_and_then_named(
     assert "at most 0 requests" in browser.js("document.querySelector('#failure').innerText")
     assert len(browser.sent("/score")) == 4
     take_away(browser, 429, at_most=4)
+    server.context.service.settings = replace(server.context.settings, queue=64)
+    browser.click("#again")
+    browser.until("document.querySelectorAll('#boxes tr').length")
+    assert browser.js("document.querySelector('#failure').hidden")
 
 
 def test_a_model_that_comes_later(
@@ -558,6 +580,27 @@ def test_everything_that_can_be_used_has_a_name_and_a_place_in_the_order(
         seen.append(browser.js("document.activeElement.id || document.activeElement.tagName"))
     for name in ("files", "camera", "clear", "save-png", "save-json", "threshold", "TR"):
         assert name in seen, (name, seen)
+
+
+def test_two_labels_on_one_box_are_both_legible(serve: Serve, browser: Browser) -> None:
+    """A hidden tag leaves less than half of its colour; each stands on ground of its own size."""
+    browser.visit(serve().url)
+    code = """import('/page/draw.js').then(({draw}) => {
+      const canvas = Object.assign(document.createElement('canvas'), {width: 400, height: 300});
+      const box = {topX: .2, topY: .3, bottomX: .8, bottomY: .9};
+      const boxes = [{box, label: 'one', score: .9}, {box, label: 'two', score: .8}];
+      const ground = Object.assign(document.createElement('canvas'), {width: 400, height: 300});
+      draw(canvas, ground, boxes, ['one', 'two'], {unit: 2, focus: null});
+      const data = canvas.getContext('2d').getImageData(80, 0, 100, 300).data, counts = {};
+      for (let at = 0; at < data.length; at += 4) {
+        const colour = data.slice(at, at + 3).join();
+        counts[colour] = (counts[colour] ?? 0) + 1;
+      }
+      return counts;
+    })"""
+    counts = browser.js(code)
+    one, two = (counts[",".join(map(str, colour))] for colour in PALETTE[:2])
+    assert min(one, two) > 600, counts
 
 
 def test_colours_are_those_of_the_command_line_and_their_texts_can_be_read(serve: Serve, browser: Browser) -> None:
