@@ -69,7 +69,7 @@ class Store:
             number = link.readlink().name if link.is_symlink() else plain.read_text().strip()
         except (FileNotFoundError, NotADirectoryError):
             return None
-        return int(number) if number.isdigit() and self.folder(int(number)).is_dir() else None
+        return int(number) if number.isdecimal() and self.folder(int(number)).is_dir() else None
 
     def folder(self, version: int) -> Path:
         return self.versions / str(version)
@@ -111,7 +111,7 @@ class Store:
     def keep(self, versions: set[int]) -> None:
         """Remove all others: out of `versions/` by one rename each, then deleted."""
         for folder in self.versions.iterdir():
-            if not folder.name.isdigit() or int(folder.name) not in versions:
+            if not folder.name.isdecimal() or int(folder.name) not in versions:
                 going = self.incoming / f"{folder.name}.old.{secrets.token_hex(4)}"
                 folder.rename(going)
                 self.discard(going)

@@ -11,6 +11,7 @@ import http.client
 import io
 import os
 import random
+import re
 import ssl
 import time
 import urllib.error
@@ -158,7 +159,7 @@ class Answer:
             raise IntegrityError("the server answered something else than the bytes that were asked for")
         offset = start if response.status == 206 else 0
         etag = headers.get("ETag", "")
-        end = offset + int(length) if length.isascii() and length.isdigit() else None
+        end = offset + int(length) if re.fullmatch(r"[0-9]{1,18}", length) else None
         if start and not offset:  # it does not know ranges: read past what is here already
             _skip(response, start)
         return Answer(response, end, "" if etag.startswith("W/") else etag)
@@ -225,7 +226,7 @@ def retry_after(text: str | None, now: float | None = None) -> float | None:
     """Seconds, or a date, as seconds from now; None where it says nothing of use."""
     if not text:
         return None
-    if text.strip().isdigit():
+    if re.fullmatch(r"[0-9]{1,9}", text.strip()):
         return float(text)
     try:
         when = email.utils.parsedate_to_datetime(text)

@@ -208,4 +208,4 @@ def test_retry_after() -> None:
     assert retry_after("12") == 12
     assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT", now=1445412470.0) == 10
     assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT", now=time.time()) == 0
-    assert retry_after("soon") is retry_after("") is retry_after(None) is None
+    assert retry_after("soon") is retry_after("²") is retry_after("9" * 400) is retry_after("") is retry_after(None) is None
