@@ -6,8 +6,10 @@ Rounding: box sides to 6 decimals, scores to 4. Order is by score before roundin
 from __future__ import annotations
 
 import base64
+import binascii
 import json
 import re
+import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -17,6 +19,7 @@ from scoring.errors import CvaError, ImageError, NotFoundError, UsageError
 BOX_DECIMALS, SCORE_DECIMALS = 6, 4
 SIDES = ("topX", "topY", "bottomX", "bottomY")
 _DATA_PREFIX = re.compile(r"data:[\w.+-]+/[\w.+-]+(;[\w.+-]+=[^;,]*)*;base64,", re.ASCII)
+_STRICT: bool = sys.version_info >= (3, 11)  # the decoder itself can refuse what is not base64
 _SHAPES = '{"input_data":{"columns":["image"],"data":["<base64>"]}} or {"data":["<base64>"]}'
 
 
@@ -46,7 +49,10 @@ def parse_score_request(body: bytes | str) -> list[bytes]:
 def decode_base64(text: str) -> bytes:
     """Base64 that may hold line breaks and a `data:` prefix. Raises: ValueError for anything else."""
     bare = _DATA_PREFIX.sub("", text, count=1) if text.startswith("data:") else text
-    return base64.b64decode(bare.replace("\r", "").replace("\n", ""), validate=True)
+    bare = bare.replace("\r", "").replace("\n", "")
+    if _STRICT:
+        return binascii.a2b_base64(bare, strict_mode=True)  # half the time of the other, which reads the text twice
+    return base64.b64decode(bare, validate=True)
 
 
 def _items(value: object) -> list[object]:

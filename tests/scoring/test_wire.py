@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from scoring.detections import Detections
 from scoring.errors import ImageError, NotFoundError, StorageError, UsageError
 from scoring.images import open_image
-from scoring.wire import parse_score_request, to_element, to_error_element
+from scoring.wire import decode_base64, parse_score_request, to_element, to_error_element
 
 GOLDEN = Path(__file__).resolve().parents[1] / "contracts" / "score"
 LABELS = ["can, 0.5 l", "milk_bottle"]
@@ -100,6 +101,19 @@ def test_bytes_come_back_whatever_the_line_length(images: list[bytes], width: in
         return f"data:image/jpeg;charset=x;base64,{lines}" if prefix else lines
 
     assert parse_score_request(json.dumps({"data": [wrapped(data) for data in images]})) == images
+
+
+@settings(deadline=None, max_examples=300)
+@given(text=st.text("Aa9+/=_- \n", max_size=12))
+def test_what_is_base64_does_not_depend_on_pythons_version(text: str) -> None:
+    def read(decode: Callable[[str], bytes]) -> bytes | None:
+        try:
+            return decode(text)
+        except ValueError:
+            return None
+
+    bare = text.replace("\n", "")
+    assert read(decode_base64) == read(lambda _: base64.b64decode(bare, validate=True))
 
 
 @settings(deadline=None, max_examples=50)

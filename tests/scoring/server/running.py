@@ -31,7 +31,7 @@ class Running:
 
     context: Context
     port: int
-    bodies: Bodies  # the application's own count of what it holds
+    bodies: Bodies | None = None  # the application's own count of what it holds
     headers: dict[str, str] = field(default_factory=dict)  # sent with every request
 
     @property

@@ -135,6 +135,7 @@ def test_a_head_over_64_kib_is_431(server: Running) -> None:
 def test_all_bodies_together_are_bounded_and_given_back(serve: Serve, png: Png) -> None:
     server = serve(max_body=3000, max_held=4000)
     bodies = server.bodies
+    assert bodies is not None
     with connected(server) as one, connected(server) as two:
         one.sendall(head("content-length: 3000") + bytes(2500))
         until(lambda: bodies.held == 2500)
