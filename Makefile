@@ -4,13 +4,16 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test lint types setup clean help
+.PHONY: demo sample test lint types setup clean help
 
 help:            ## what there is
 	@grep -hE '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 demo: $(VENV)/.train  ## the whole main job on generated data
 	$(BIN)/cva demo
+
+sample: $(VENV)/.train  ## trains samples/Cap_Detection_Model again and takes four of its held-out pictures
+	$(BIN)/python samples/make.py
 
 test: $(VENV)/.dev  ## the tests; ARGS="tests/data -k coco" for some of them
 	$(BIN)/python -m pytest $(ARGS)
