@@ -3,6 +3,16 @@ import { colourOf, inkOn } from "./boxes.js";
 
 const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif';
 
+/** The canvas as large as its place allows, sharp on any screen; small pictures grow up to three times. Gives the unit. */
+export function fit(canvas, image, roomWidth, roomHeight) {
+  const scale = Math.min(roomWidth / image.width, roomHeight / image.height, 3);
+  const [width, height] = [image.width, image.height].map((side) => Math.max(1, Math.round(side * scale)));
+  const dense = window.devicePixelRatio || 1;
+  Object.assign(canvas, { width: width * dense, height: height * dense });
+  [canvas.style.width, canvas.style.height] = [`${width}px`, `${height}px`];
+  return (width < 500 ? 1.7 : 2) * dense;
+}
+
 /** `unit` is the thickness of a line in canvas pixels; `focus` is the box to point at, if any. */
 export function draw(canvas, picture, boxes, labels, { unit, focus = null }) {
   const pen = canvas.getContext("2d");

@@ -2,7 +2,9 @@
 import { forgetKey, hasKey, keepKey, metadata, score } from "./api.js";
 import { boxAt } from "./boxes.js";
 import { Camera } from "./camera.js";
-import { draw, toPng } from "./draw.js";
+import { draw, fit, toPng } from "./draw.js";
+import { intake } from "./intake.js";
+import { checkFile, fault, stem, thumbnail } from "./pictures.js";
 import { $, askKey, download, notice, roving, seen, showModel, showPanel, showStage, showStrip } from "./view.js";
 
 const state = {
@@ -16,13 +18,6 @@ const state = {
   focus: null, // the box that is pointed at
   live: false,
 };
-const FAULTS = { // code: what is wrong, what to do
-  not_an_image: ["This file is not a picture.", "Choose a JPEG, PNG, BMP, TIFF or WebP picture."],
-  format_not_allowed: ["This kind of picture is not accepted.", "Save it as JPEG or PNG and add it again."],
-  image_too_large: ["This picture is too large.", "Make it smaller and add it again."],
-  truncated: ["This picture is damaged or cut off.", "Get or export the file again."],
-};
-
 // ---- the model
 
 async function loadModel() {
@@ -34,6 +29,8 @@ async function loadModel() {
   $("key-form").hidden = true;
 }
 
+let retry = 0;
+
 /** True where the server can be asked; false where a person has to act first, who is told so. */
 async function ready() {
   try {
@@ -41,10 +38,13 @@ async function ready() {
     return true;
   } catch (error) {
     complain(error);
-    if (error.status !== 401) setTimeout(drain, 3000); // it may be loading its model, or starting
+    clearTimeout(retry);
+    if (error.status !== 401) retry = setTimeout(begin, 3000); // it may be loading its model, or starting
     return false;
   }
 }
+
+const begin = async () => { if (await ready()) drain(); };
 
 function complain(error) {
   if (error.status !== 401) return notice([error.message, error.hint].filter(Boolean).join(" "));
@@ -107,33 +107,6 @@ async function ask(picture, blob) {
   if (answer.model.version && answer.model.version !== state.model.version) await loadModel();
   const error = answer.error && fault(answer.error);
   Object.assign(picture, { status: error ? "failed" : "done", error, boxes: answer.boxes, ms: answer.ms });
-}
-
-/** Throws an error for what would only fail on its way: a folder, a file that is gone, one that is too large. */
-async function checkFile(file, most) {
-  await file.slice(0, 1).arrayBuffer().catch(() => {
-    throw Object.assign(new Error("This file cannot be read."), { hint: "If it is a folder, add the pictures in it." });
-  });
-  if (file.size > most) {
-    throw Object.assign(new Error(`expected at most ${most} bytes, found ${file.size}`), { code: "image_too_large" });
-  }
-}
-
-/** What a person is told: of a known kind in our words, with the server's own beneath. */
-function fault({ code, message, hint: next = "", status = 400 }) {
-  if (!FAULTS[code]) return { message, hint: next, again: status === 0 || status >= 429 };
-  const [title, hint] = FAULTS[code];
-  return { message: title, hint, detail: message };
-}
-
-async function thumbnail(file) {
-  const small = await createImageBitmap(file, { resizeHeight: 144 }).catch(() => null);
-  if (!small) return null;
-  const canvas = document.createElement("canvas");
-  [canvas.width, canvas.height] = [192, 144];
-  const scale = Math.max(192 / small.width, 1);
-  canvas.getContext("2d").drawImage(small, (192 - small.width * scale) / 2, (144 - 144 * scale) / 2, small.width * scale, 144 * scale);
-  return canvas;
 }
 
 async function see(picture) {
@@ -212,18 +185,12 @@ function render() {
   paint();
 }
 
-/** The canvas as large as its place allows, sharp on any screen; small pictures grow up to three times. */
 function paint() {
   const { image } = state;
   if (!image) return;
   const canvas = $("canvas");
-  const room = { width: canvas.parentElement.clientWidth, height: Math.max(240, window.innerHeight * 0.6) };
-  const scale = Math.min(room.width / image.width, room.height / image.height, 3);
-  const [width, height] = [Math.max(1, Math.round(image.width * scale)), Math.max(1, Math.round(image.height * scale))];
-  const dense = window.devicePixelRatio || 1;
-  Object.assign(canvas, { width: width * dense, height: height * dense });
-  [canvas.style.width, canvas.style.height] = [`${width}px`, `${height}px`];
-  draw(canvas, image, seen(state), state.model.labels, { unit: (width < 500 ? 1.7 : 2) * dense, focus: state.focus });
+  const unit = fit(canvas, image, canvas.parentElement.clientWidth, Math.max(240, window.innerHeight * 0.6));
+  draw(canvas, image, seen(state), state.model.labels, { unit, focus: state.focus });
 }
 
 function point(box) {
@@ -236,7 +203,7 @@ function point(box) {
 
 // ---- what people do
 
-$("files").addEventListener("change", ({ target }) => { add(target.files); target.value = ""; });
+intake($("files"), add, notice);
 $("camera").addEventListener("click", () => (state.live ? stopCamera() : startCamera()));
 $("clear").addEventListener("click", clear);
 $("keep-frame").addEventListener("click", keepFrame);
@@ -276,7 +243,8 @@ $("key-form").addEventListener("submit", (event) => {
   if (!/^[\x21-\x7e]+$/.test(key)) return askKey("A key has letters, digits and signs without blanks.");
   keepKey(key);
   $("key").value = "";
-  ready().then((yes) => yes && ($("key-form").hidden = true, drain()));
+  $("key-form").hidden = true;
+  begin();
 });
 
 const rowBox = (target) => seen(state)[[...$("boxes").children].indexOf(target.closest("tr"))];
@@ -291,20 +259,7 @@ $("canvas").addEventListener("pointerleave", () => point(null));
 roving($("boxes"));
 roving($("strip"));
 
-let depth = 0; // dragenter and dragleave also come from the elements inside
-const veil = (change) => { depth = Math.max(0, change(depth)); $("veil").hidden = depth === 0; };
-addEventListener("dragenter", (event) => { event.preventDefault(); veil((d) => d + 1); });
-addEventListener("dragleave", () => veil((d) => d - 1));
-addEventListener("dragover", (event) => event.preventDefault());
-addEventListener("drop", (event) => {
-  event.preventDefault();
-  veil(() => 0);
-  notice(event.dataTransfer.files.length ? "" : "That was an address, not a file. Save the picture first, then drop the file.");
-  add(event.dataTransfer.files);
-});
-addEventListener("paste", ({ clipboardData }) => add(clipboardData.files));
 addEventListener("pagehide", () => camera.stop());
 new ResizeObserver(paint).observe($("canvas").parentElement);
 
-const stem = (name) => name.replace(/\.[^.]*$/, "") || "picture";
-ready();
+begin();
