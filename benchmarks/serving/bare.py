@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from scoring.detector import Detector
 from scoring.images import open_image, preprocess
 from scoring.scorer import score_image
@@ -42,13 +44,19 @@ def score(detector: Detector, pictures: Sequence[bytes]) -> Callable[[int], obje
 
 
 def floor(detector: Detector, pictures: Sequence[bytes]) -> Callable[[int], object]:
-    spec, low = detector.bundle.preprocess, detector.bundle.postprocess.score_threshold
-    assert isinstance(low, float)
+    """A session of its own, with the settings that a detector's has."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(detector.bundle.model, options, providers=["CPUExecutionProvider"])
+    spec, low = detector.bundle.preprocess, np.array(detector.bundle.postprocess.score_threshold, np.float32)
+    shape = next(each.shape for each in session.get_inputs() if each.name == "score_threshold")
     arrays = [preprocess(open_image(each), spec)[0][None] for each in pictures]
 
     def one(index: int) -> object:
         open_image(pictures[index])
-        return detector._run(arrays[index], low)
+        return session.run(None, {"images": arrays[index], "score_threshold": low.reshape([1] * len(shape))})
 
     return one
 

@@ -20,7 +20,7 @@ START_SECONDS = 90
 
 @dataclass(frozen=True)
 class Contestant:
-    """`workers` are images scored at the same time: threads in ours (one a core), processes in the others."""
+    """`workers` are images scored at the same time: threads in ours, processes in the others."""
 
     name: str
     kind: str
@@ -32,7 +32,7 @@ class Contestant:
         theirs = ["azureml_inference_server_http", "--entry_script", str(HERE / "entry_azureml.py")]
         ports = ["--port", str(port), "--health_port", str(free_port())]
         modules = {
-            "cva": ours,
+            "cva": [*ours, "--workers", str(self.workers)],
             "azureml": [*theirs, *ports, "--worker_count", str(self.workers)],
             "litserve": ["benchmarks.serving.entry_litserve", str(port), str(self.workers)],
         }

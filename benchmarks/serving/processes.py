@@ -24,6 +24,12 @@ def cpu_seconds(pid: int) -> float:
     return sum(sum(_times(each)) for each in tree(pid))
 
 
+def busy_seconds() -> float:
+    """CPU that the whole machine has spent, and what its host took from it: beyond a block's own it is others'."""
+    user, nice, system, _idle, _wait, irq, softirq, steal = map(int, _read(Path("/proc/stat")).split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / TICK
+
+
 def memory(pid: int) -> dict[str, float]:
     """MiB. PSS counts a page that n processes share as 1/n in each; RSS counts it whole in each."""
     total = {"pss": 0, "rss": 0}

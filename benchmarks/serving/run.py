@@ -42,7 +42,11 @@ def main() -> None:
     chosen = [each for each in ALL if not args.only or each.name in args.only.split(",")]
     make_litserve()
     with tempfile.TemporaryDirectory() as scratch:
-        result = benchmark(chosen, args, Path(scratch))
+        try:
+            result = benchmark(chosen, args, Path(scratch))
+        except SystemExit:
+            show_logs(Path(scratch))
+            raise
     args.out.write_text(json.dumps(result) + "\n")
     print(f"written to {args.out}")
 
@@ -130,11 +134,11 @@ def block(server: Running, folder: Path, kind: str, concurrency: int, requests: 
         assert process.stdin and process.stdout
         if process.stdout.readline() != "ready\n":
             raise SystemExit(f"the callers of {server.contestant.name} failed")
-        before = processes.cpu_seconds(server.pid)
+        before, all_before = processes.cpu_seconds(server.pid), processes.busy_seconds()
         process.stdin.write("\n")
         process.stdin.flush()
         line = process.stdout.readline()
-        used = processes.cpu_seconds(server.pid) - before
+        used, all_used = processes.cpu_seconds(server.pid) - before, processes.busy_seconds() - all_before
     if not line:
         raise SystemExit(f"the callers of {server.contestant.name} failed")
     answer = json.loads(line)
@@ -143,6 +147,7 @@ def block(server: Running, folder: Path, kind: str, concurrency: int, requests: 
         "cpu_ms": used / requests * 1000,
         "load_cpu_ms": answer["load_cpu_s"] / requests * 1000,
         "per_second": requests / answer["wall_s"],
+        "others_cores": max(0.0, all_used - used - answer["load_cpu_s"]) / answer["wall_s"],
         "latencies_ms": latencies,
     }
 
@@ -184,6 +189,12 @@ def say(number: int, values: dict[str, Any]) -> None:
         if name != "bare":
             cells = [f"{key} {each['cpu_ms']:.2f} ms {each['per_second']:.1f}/s" for key, each in blocks.items()]
             print(f"  {name:<12} " + "   ".join(cells), flush=True)
+
+
+def show_logs(folder: Path) -> None:
+    """The last words of every server, before they are deleted."""
+    for path in sorted(folder.glob("*.log")):
+        print(f"== {path.name}", *path.read_text().splitlines()[-15:], sep="\n", file=sys.stderr)
 
 
 def _last_line(command: list[str]) -> str:

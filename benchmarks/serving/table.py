@@ -1,0 +1,114 @@
+"""Draws README's tables and verdicts from a raw result: `.venv/bin/python -m benchmarks.serving.table [RESULT]`.
+
+A cell is the middle of the rounds; latencies are of all rounds together. Changes nothing outside the two marks.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+BEGIN, END = "<!-- table: drawn by table.py -->\n", "<!-- end -->\n"
+ADDED_MS, MEMORY_SHARE = 1.5, 0.6  # the bars
+COLUMNS = ("CPU-ms a request", "added", "requests/s", "p50 ms", "p95 ms", "p99 ms", "callers' CPU-ms")
+
+
+def main() -> None:
+    path = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE / "results" / "serving.json"
+    result = json.loads(path.read_text())
+    readme = HERE / "README.md"
+    before, _, rest = readme.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    readme.write_text(before + BEGIN + "\n" + "\n".join(lines(result)) + "\n\n" + END + after)
+    print("\n".join(verdicts(result)))
+
+
+def lines(result: dict[str, Any]) -> list[str]:
+    about, model = result["about"], result["model"]
+    facts, rounds = about["host"], len(result["rounds"])
+    others = median(each["others_cores"] for each in _all_blocks(result))
+    text = [
+        f"{facts['date']}, {facts['cores']} cores of {facts['cpu']}, Python {facts['python']}, onnxruntime"
+        f" {facts['onnxruntime']}; {rounds} rounds, `{about['command']}`. {model['pictures']} photographs,"
+        f" {model['boxes_an_image']:.0f} boxes an image (at most {model['most_boxes']}); a model of"
+        f" {model['model_bytes'] / 1e6:.0f} MB at {model['side']} pixels. Others used {others:.2f} cores meanwhile.",
+        "",
+        f"With no server, one image costs {bare(result, 'score'):.2f} CPU-ms (`score_image` and the answer's text), of"
+        f" which decoding and ONNX Runtime {bare(result, 'floor'):.2f}; the rest is resizing, boxes and text.",
+    ]
+    for key in ("raw-1", "raw-4", "json-1", "json-4"):
+        kind, _, concurrency = key.partition("-")
+        body = "JPEG bytes" if kind == "raw" else "JSON with base64"
+        text += ["", f"**{body}, {concurrency} caller{'s' if concurrency != '1' else ''}**", ""]
+        text += _table(["server", *COLUMNS], [[name, *_cells(result, name, key)] for name in result["memory"]])
+    memory = [[n, f"{m['pss']:.0f}", f"{m['rss']:.0f}", str(m["processes"])] for n, m in result["memory"].items()]
+    text += ["", "**Memory after work, each server alone**", ""]
+    text += _table(["server", "PSS MiB", "RSS MiB", "processes"], memory)
+    return [*text, "", "**Bars**", "", *[f"- {each}" for each in verdicts(result)]]
+
+
+def verdicts(result: dict[str, Any]) -> list[str]:
+    names = list(result["memory"])
+    added = middle(result, "cva", "raw-1", "cpu_ms") - bare(result, "score")
+    found = [_said(added <= ADDED_MS, f"added CPU, one caller, JPEG bytes: {added:.2f} ms, at most {ADDED_MS}")]
+    for key in ("raw-4", "json-4"):
+        ours = middle(result, "cva", key, "per_second")
+        for kind in ("azureml", "litserve"):
+            rates = {name: middle(result, name, key, "per_second") for name in names if name.startswith(kind)}
+            if rates:
+                best = max(rates, key=lambda name: rates[name])
+                found.append(_said(ours >= rates[best], f"{key}: {ours:.1f} requests/s, {best} {rates[best]:.1f}"))
+    for name in names:
+        if name.startswith("litserve"):
+            share = result["memory"]["cva"]["pss"] / result["memory"][name]["pss"]
+            found.append(_said(share <= MEMORY_SHARE, f"memory: {share:.0%} of {name}'s, at most {MEMORY_SHARE:.0%}"))
+    return found
+
+
+def middle(result: dict[str, Any], name: str, key: str, what: str) -> float:
+    return median(each[name][key][what] for each in result["rounds"])
+
+
+def bare(result: dict[str, Any], what: str) -> float:
+    return median(each["bare"][what]["cpu_ms"] for each in result["rounds"])
+
+
+def _cells(result: dict[str, Any], name: str, key: str) -> list[str]:
+    cpu = middle(result, name, key, "cpu_ms")
+    every = sorted(value for each in result["rounds"] for value in each[name][key]["latencies_ms"])
+    points = [every[min(len(every) - 1, int(len(every) * share))] for share in (0.5, 0.95, 0.99)]
+    rate, load = middle(result, name, key, "per_second"), middle(result, name, key, "load_cpu_ms")
+    return [
+        f"{cpu:.2f}",
+        f"{cpu - bare(result, 'score'):+.2f}",
+        f"{rate:.1f}",
+        *map("{:.1f}".format, points),
+        f"{load:.2f}",
+    ]
+
+
+def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+    line = ["---", *["--:"] * (len(head) - 1)]
+    return ["| " + " | ".join(row) + " |" for row in (head, line, *rows)]
+
+
+def _said(met: bool, text: str) -> str:
+    return f"{'met' if met else 'NOT met'}: {text}"
+
+
+def _all_blocks(result: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        block
+        for each in result["rounds"]
+        for name, blocks in each.items()
+        if name != "bare"
+        for block in blocks.values()
+    ]
+
+
+if __name__ == "__main__":
+    main()
