@@ -1,4 +1,4 @@
-"""Image bytes to the array a detector takes, with every limit checked before pixels are decoded.
+"""Image bytes to upright RGB pixels, with every limit checked before pixels are decoded.
 
 Knows nothing about models, files' names or HTTP. What is decided here: the first frame only; EXIF orientation applied;
 transparency is laid on white (what a viewer shows, and nothing hidden under it leaks in); 16-bit grey keeps its high
@@ -12,13 +12,27 @@ import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from scoring.errors import ImageError, NotFoundError
+from scoring.geometry import Letterbox, letterbox_uint8, place, preprocess, unletterbox
 from scoring.manifest import Preprocess
+
+__all__ = [
+    "MIB",
+    "ImageLimits",
+    "Letterbox",
+    "Opened",
+    "letterbox_uint8",
+    "open_image",
+    "open_upright",
+    "preprocess",
+    "unletterbox",
+]
 
 MIB = 1 << 20
 
@@ -59,6 +73,7 @@ _ORIENTATIONS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_TURNED = (5, 6, 7, 8)  # width becomes height
 _EXIF_ORIENTATION = 0x0112
 
 
@@ -71,12 +86,10 @@ class ImageLimits:
     formats: tuple[str, ...] = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
 
 
-@dataclass(frozen=True)
-class Letterbox:
-    """How an image lies in the detector's input: top left; `width` x `height` pixels are image, the rest is padding."""
+class Opened(NamedTuple):
+    """`image` is RGB and upright; `width` and `height` are what the file holds, also where fewer were decoded."""
 
-    scale_x: float  # input pixels a source pixel
-    scale_y: float
+    image: Image.Image
     width: int
     height: int
 
@@ -86,49 +99,41 @@ def open_image(source: Path | bytes, limits: ImageLimits | None = None) -> Image
 
     Raises: ImageError (not_an_image, format_not_allowed, image_too_large, truncated); NotFoundError.
     """
+    return open_upright(source, limits).image
+
+
+def open_upright(
+    source: Path | bytes, limits: ImageLimits | None = None, *, fast_for: Preprocess | None = None
+) -> Opened:
+    """The same with its size. With `fast_for` a JPEG is decoded at 1/2, 1/4 or 1/8 where that input needs no more.
+
+    Registered metrics are computed without it: pixels, and so scores, change a little (benchmarks/fast_jpeg.py). Where
+    a side is no multiple of the divisor, its last pixel stands for a little less than the others.
+    """
     limits = limits or ImageLimits()
-    data = _read(source, limits)
-    image = _open_header(data, limits)
-    if image.width * image.height > limits.max_pixels:
-        raise _too_large(f"{image.width} x {image.height} pixels", limits)
+    image = _open_header(_read(source, limits), limits)
+    full = image.size
+    if full[0] * full[1] > limits.max_pixels:
+        raise _too_large(f"{full[0]} x {full[1]} pixels", limits)
     try:
+        if fast_for is not None and image.format == "JPEG":
+            _decode_less(image, fast_for)
+        less = image.size != full
         image.load()
     except _DECODE_ERRORS as error:
         raise _damaged(image.format or "", str(error)) from error
-    transpose = _ORIENTATIONS.get(_orientation(image))
+    orientation = _orientation(image)  # after `load`: Pillow turns a TIFF itself, and then there is none
+    transpose = _ORIENTATIONS.get(orientation)
     rgb = _to_rgb(image)
-    return rgb if transpose is None else rgb.transpose(transpose)
+    upright = rgb if transpose is None else rgb.transpose(transpose)
+    return Opened(upright, *((full[::-1] if orientation in _TURNED else full) if less else upright.size))
 
 
-def letterbox_uint8(image: Image.Image, size: tuple[int, int], pad: int = 114) -> tuple[NDArray[np.uint8], Letterbox]:
-    """The image scaled to fit `size` (height, width) and put top left on grey: (height, width, 3) uint8.
-
-    Sides are rounded half to even, at least 1 pixel; Pillow's bilinear filter widens when it shrinks (antialias).
-    """
-    height, width = size
-    image = image if image.mode == "RGB" else image.convert("RGB")
-    scale = min(width / image.width, height / image.height)
-    inner = (min(width, max(1, round(image.width * scale))), min(height, max(1, round(image.height * scale))))
-    canvas = np.full((height, width, 3), pad, np.uint8)
-    canvas[: inner[1], : inner[0]] = np.asarray(image.resize(inner, Image.Resampling.BILINEAR))
-    return canvas, Letterbox(inner[0] / image.width, inner[1] / image.height, inner[0], inner[1])
-
-
-def preprocess(image: Image.Image, spec: Preprocess) -> tuple[NDArray[np.float32], Letterbox]:
-    """An RGB image as (3, H, W) float32, exactly as the manifest describes it."""
-    pixels, letterbox = letterbox_uint8(image, spec.size, spec.pad)
-    array = pixels.transpose(2, 0, 1).astype(np.float32) * np.float32(spec.scale)
-    if spec.mean != (0.0, 0.0, 0.0) or spec.std != (1.0, 1.0, 1.0):
-        array = (array - np.asarray(spec.mean, np.float32)[:, None, None]) / np.asarray(spec.std, np.float32)[
-            :, None, None
-        ]
-    return np.ascontiguousarray(array, dtype=np.float32), letterbox
-
-
-def unletterbox(boxes_px: NDArray[np.float32], letterbox: Letterbox, width: int, height: int) -> NDArray[np.float32]:
-    """Boxes (n, 4) ltrb in input pixels to fractions of the `width` x `height` source, clipped to [0, 1]."""
-    sides = np.array([letterbox.scale_x * width, letterbox.scale_y * height] * 2, np.float64)
-    return np.clip(boxes_px.reshape(-1, 4) / sides, 0.0, 1.0).astype(np.float32)
+def _decode_less(image: Image.Image, spec: Preprocess) -> None:
+    """No side becomes smaller than it will be in the detector's input."""
+    turned = _orientation(image) in _TURNED
+    box = place(*(image.size[::-1] if turned else image.size), spec)
+    image.draft(None, (box.height, box.width) if turned else (box.width, box.height))
 
 
 def _read(source: Path | bytes, limits: ImageLimits) -> bytes:
@@ -176,7 +181,7 @@ def _too_large(found: str, limits: ImageLimits) -> ImageError:
     return ImageError(
         f"expected at most {limits.max_bytes} bytes and {limits.max_pixels} pixels, found {found}",
         code="image_too_large",
-        hint="make the image smaller, or raise ImageLimits.max_pixels or max_bytes",
+        hint="make the image smaller, or serve with a higher --max-pixels or --max-image (ImageLimits in Python)",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,12 +15,17 @@ Json: TypeAlias = "dict[str, Any]"
 
 SCHEMA = 1
 KINDS = ("cva", "automl_yolov5", "automl_fasterrcnn", "automl_retinanet")
+RESIZES = ("letterbox", "letterbox_shrink", "stretch")  # ..._shrink: an image that fits is not made larger
+ANCHORS = ("top_left", "center")  # where a letterboxed image lies in the input
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
 class Preprocess:
-    """What happens to an image before the graph sees it. `size` is (height, width) of the graph's input."""
+    """What happens to an image before the graph sees it. `size` is (height, width) of the graph's input.
+
+    Pixels are multiplied by `scale`, then `mean` is taken away, then divided by `std`.
+    """
 
     size: tuple[int, int]
     resize: str = "letterbox"
@@ -138,29 +144,49 @@ def _labels(value: Sequence[object]) -> tuple[str, ...]:
 
 
 def _preprocess(raw: Json) -> Preprocess:
-    fixed = Preprocess((32, 32)).to_json()
-    open_fields = {"size", "pad", "scale", "mean", "std"}
-    for name, value in raw.items():
-        if name not in fixed or (name not in open_fields and value != fixed[name]):
-            known = f"only {fixed[name]!r} is known here" if name in fixed else "this key is not known here"
-            raise IncompatibleError(
-                f"preprocess.{name} is {value!r}; {known}", hint="update cv-accelerator on this machine"
-            )
+    given = {**Preprocess((32, 32)).to_json(), **raw}
+    _check_known(raw)
     size = raw.get("size")
     if not isinstance(size, list) or len(size) != 2 or not all(type(v) is int and 1 <= v <= 8192 for v in size):
         raise _broken(f"preprocess.size should be [height, width], each 1 to 8192, found {size!r}")
     return Preprocess(
         size=(size[0], size[1]),
-        pad=int(_number({"pad": 114, **raw}, "pad", 0, 255)),
-        scale=_number({"scale": 1 / 255, **raw}, "scale", 1e-9, 1.0),
-        mean=_triple(raw.get("mean", [0, 0, 0]), "mean"),
-        std=_triple(raw.get("std", [1, 1, 1]), "std"),
+        resize=given["resize"],
+        pad=int(_number(given, "pad", 0, 255)),
+        scale=_number(given, "scale", 1e-9, 1.0),
+        mean=_triple(given["mean"], "mean"),
+        std=_triple(given["std"], "std"),
+        antialias=given["antialias"],
+        anchor=given["anchor"],
     )
 
 
+def _check_known(raw: Json) -> None:
+    """Raises: IncompatibleError for a key or a value that nothing here knows how to do."""
+    several: dict[str, tuple[object, ...]] = {"resize": RESIZES, "anchor": ANCHORS, "antialias": (True, False)}
+    numbers = {"size", "pad", "scale", "mean", "std"}
+    fixed = Preprocess((32, 32)).to_json()
+    for name, value in raw.items():
+        known = several.get(name, (fixed.get(name),))
+        if name in numbers or (name in fixed and any(type(value) is type(v) and value == v for v in known)):
+            continue
+        words = " and ".join(repr(v) for v in known)
+        raise IncompatibleError(
+            f"preprocess.{name} is {value!r}; "
+            + (
+                f"only {words} {'is' if len(known) == 1 else 'are'} known here"
+                if name in fixed
+                else "this key is not known here"
+            ),
+            hint="update cv-accelerator on this machine",
+        )
+
+
 def _triple(value: object, name: str) -> tuple[float, float, float]:
-    if not isinstance(value, list) or len(value) != 3 or not all(isinstance(v, int | float) for v in value):
+    if not isinstance(value, list) or len(value) != 3 or not all(type(v) in (int, float) for v in value):
         raise _broken(f"preprocess.{name} should be three numbers, found {value!r}")
+    if not all(math.isfinite(v) for v in value):
+        raise _broken(f"preprocess.{name} should be finite, found {value!r}")
     if name == "std" and not all(v > 0 for v in value):
         raise _broken(f"preprocess.std should be above 0, found {value!r}")
     return float(value[0]), float(value[1]), float(value[2])

@@ -13,14 +13,15 @@ from pathlib import Path
 from scoring.detections import Detections
 from scoring.detector import Detector
 from scoring.errors import CvaError, ImageError, NotFoundError, StorageError
-from scoring.images import ImageLimits, open_image
+from scoring.images import ImageLimits, open_upright
 
 
 @dataclass(frozen=True)
 class Scored:
     """`found` is None where the image could not be decoded; `error` then says why.
 
-    `width` and `height` are pixels after the EXIF orientation, 0 where nothing was decoded; times are milliseconds.
+    `width` and `height` are the file's pixels after the EXIF orientation, 0 where nothing was decoded; times are
+    milliseconds.
     """
 
     found: Detections | None
@@ -37,11 +38,15 @@ def score_image(
     *,
     limits: ImageLimits | None = None,
     score_threshold: float | Mapping[str, float] | None = None,
+    fast_jpeg: bool = False,
 ) -> Scored:
-    """A bad image is an answer, not an exception; a fault of the model is raised (IncompatibleError)."""
+    """A bad image is an answer, not an exception; a fault of the model is raised (IncompatibleError).
+
+    With `fast_jpeg` a large JPEG is decoded no larger than this detector needs: faster, and almost the same boxes.
+    """
     started = time.perf_counter()
     try:
-        image = open_image(source, limits)
+        image, width, height = open_upright(source, limits, fast_for=detector.bundle.preprocess if fast_jpeg else None)
     except (ImageError, NotFoundError) as error:
         return Scored(None, error, decode_ms=_ms(started))
     except OSError as error:
@@ -49,7 +54,7 @@ def score_image(
         return Scored(None, problem, decode_ms=_ms(started))
     decoded = time.perf_counter()
     [found] = detector.detect([image], score_threshold=score_threshold, batch_size=1)
-    return Scored(found, None, image.width, image.height, (decoded - started) * 1000, _ms(decoded))
+    return Scored(found, None, width, height, (decoded - started) * 1000, _ms(decoded))
 
 
 def _ms(since: float) -> float:

@@ -174,7 +174,7 @@ def test_a_failure_while_running_is_translated(tiny_bundle: Make) -> None:
     detector = Detector.load(tiny_bundle())
     wrong: Any = np.zeros((1, 4, 32, 32), np.float32)
     with pytest.raises(IncompatibleError, match="failed while running"):
-        detector._run(wrong, 0.5)
+        detector._graph.answer(wrong, 0.5)
 
 
 @pytest.mark.parametrize(("provider", "error"), [("tpu", UsageError), ("cuda", IncompatibleError)])

@@ -243,10 +243,10 @@ def test_boxes_come_back_from_the_letterbox(width: int, height: int, size: tuple
     _, letterbox = letterbox_uint8(Image.new("RGB", (width, height)), size)
     fractions = np.array([box], np.float32)
     pixels = fractions * np.array([letterbox.width, letterbox.height] * 2, np.float32)
-    assert np.allclose(unletterbox(pixels, letterbox, width, height), fractions, atol=1e-6)
+    assert np.allclose(unletterbox(pixels, letterbox), fractions, atol=1e-6)
 
 
 def test_boxes_beyond_the_image_are_clipped() -> None:
     _, letterbox = letterbox_uint8(Image.new("RGB", (64, 32)), (64, 64))
     outside = np.array([[-5, -5, 70, 60]], np.float32)
-    assert unletterbox(outside, letterbox, 64, 32).tolist() == [[0, 0, 1, 1]]
+    assert unletterbox(outside, letterbox).tolist() == [[0, 0, 1, 1]]
