@@ -180,6 +180,7 @@ def test_it_scores_a_picture_says_that_it_is_healthy_and_stops_when_told(
         assert runtime.stop(server, signal.SIGTERM) == 0
     finally:
         server.kill()
+        server.communicate()
 
 
 def free_port() -> int:

@@ -83,6 +83,7 @@ class Image:
             said, _ = process.communicate(timeout=60)
         finally:
             process.kill()
+            process.wait()
         return process.returncode, said
 
 
