@@ -25,8 +25,9 @@ _SHAPES = '{"input_data":{"columns":["image"],"data":["<base64>"]}} or {"data":[
 
 def to_element(filename: str, found: Detections, labels: Sequence[str]) -> dict[str, Any]:
     """One image's element of the answer; no result is `"boxes": []`."""
-    order = sorted(range(len(found)), key=lambda i: -float(found.scores[i]))
-    return {"filename": filename, "boxes": [_to_box(found, i, labels) for i in order]}
+    boxes, scores, indexes = found.boxes.tolist(), found.scores.tolist(), found.labels.tolist()
+    order = sorted(range(len(scores)), key=lambda i: -scores[i])
+    return {"filename": filename, "boxes": [_to_box(boxes[i], labels[indexes[i]], scores[i]) for i in order]}
 
 
 def to_error_element(filename: str, error: CvaError) -> dict[str, Any]:
@@ -120,10 +121,6 @@ def _code(error: CvaError) -> str:
     return "not_found" if isinstance(error, NotFoundError) else "unreadable"
 
 
-def _to_box(found: Detections, index: int, labels: Sequence[str]) -> dict[str, Any]:
-    sides = (round(float(value), BOX_DECIMALS) for value in found.boxes[index])
-    return {
-        "box": dict(zip(SIDES, sides, strict=True)),
-        "label": labels[int(found.labels[index])],
-        "score": round(float(found.scores[index]), SCORE_DECIMALS),
-    }
+def _to_box(sides: Sequence[float], label: str, score: float) -> dict[str, Any]:
+    rounded = [round(side, BOX_DECIMALS) for side in sides]
+    return {"box": dict(zip(SIDES, rounded, strict=True)), "label": label, "score": round(score, SCORE_DECIMALS)}

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from scoring.errors import StorageError, UsageError
 from scoring.server import arguments
+from scoring.server.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     import uvicorn
@@ -49,6 +50,7 @@ def run(args: argparse.Namespace, out: Printer) -> None:
 
     settings = arguments.settings_of(args, os.environ)
     _log_to_stderr(settings)
+    keep_freed_memory()
     source = open_source(
         model=args.model, bundle=args.bundle, registry=args.registry, store=args.store, environ=os.environ
     )
