@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from scoring.edge.trust import POLICIES
 from scoring.errors import UsageError
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from scoring.edge.pull import PullResult
 
 REFERENCE = "NAME, NAME:3, NAME@latest, NAME@champion or NAME@best"
-POLICIES = ("off", "warn", "enforce")
 
 
 class Printer(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -119,3 +120,19 @@ def test_whatever_an_index_says_it_answers_or_refuses(model: object, version: st
 def test_whatever_bytes_an_index_has(data: bytes) -> None:
     with pytest.raises((IntegrityError, IncompatibleError)):
         Index.parse(data, "here")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+@pytest.mark.parametrize("name", ["release.json", "notes.txt", "golden/0001.png"])
+def test_neither_a_link_nor_a_pipe_is_opened(shelf: Any, name: str, tmp_path: Path) -> None:
+    """A pipe would block for ever, a link leads anywhere; also in what no listing checks."""
+    path = shelf.put(1) / name
+    path.unlink(missing_ok=True)
+    (tmp_path / "secret").write_text("secret")
+    path.symlink_to(tmp_path / "secret")
+    with pytest.raises(IntegrityError, match="link or a special file"):
+        LocalRegistry(shelf.models).fetch("Caps", 1, name)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(IntegrityError, match="link or a special file"):
+        LocalRegistry(shelf.models).fetch("Caps", 1, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,32 @@ def test_one_changed_byte_of_a_signed_bundle_never_loads(
     with pytest.raises(CvaError) as caught:
         load_signed(copy, trust)
     assert caught.value.exit_code == 4
+
+
+def test_every_changed_byte_of_a_release_and_its_signature_is_refused(signer: MakeSigner) -> None:
+    """All of them: each byte with each other value, blanks for blanks and capitals for small letters included."""
+    release, trust = RELEASE.to_bytes(), trust_of(signer("a"))
+    good = {"release": release, "signatures": signature_bytes([signer("a").sign(release)])}
+    for what, data in good.items():
+        for at, flip in product(range(len(data)), range(1, 256)):
+            changed = data[:at] + bytes([data[at] ^ flip]) + data[at + 1 :]
+            try:
+                parse_release(changed if what == "release" else release)
+                check_signature(release, changed if what == "signatures" else good["signatures"], trust)
+                if what == "release":  # another release: well formed, so its signature must not fit
+                    check_signature(changed, good["signatures"], trust)
+            except IntegrityError:
+                continue
+            pytest.fail(f"{what}: byte {at} changed by {flip:#x} was accepted")
+
+
+@pytest.mark.parametrize("blank", [b" ", b"\n", b"\t", b"\r", b"\x00", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("front", [True, False])
+def test_not_a_blank_is_added(signer: MakeSigner, blank: bytes, front: bool) -> None:
+    release = RELEASE.to_bytes()
+    for data, parse in ((release, parse_release), (signature_bytes([signer("a").sign(release)]), parse_signatures)):
+        with pytest.raises(IntegrityError):
+            parse(blank + data if front else data + blank)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

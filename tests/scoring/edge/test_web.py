@@ -61,6 +61,20 @@ def test_a_line_that_always_drops_is_offline(server: tuple[str, Behaviour], wait
     assert len(told.seen) == 4
 
 
+def test_a_line_that_drops_often_is_borne_as_long_as_it_brings_something(
+    server: tuple[str, Behaviour], waited: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, told = server
+    monkeypatch.setattr("scoring.edge.web.GOOD_STRETCH", 1000)
+    told.drop_after, told.drops = 1500, 100
+    assert read(folder(url, waited, attempts=2)) == DATA
+    assert len(told.seen) == 7
+    told.drop_after, told.drops = 100, 100
+    with pytest.raises(OfflineError, match="stopped while sending"):
+        read(folder(url, waited, attempts=3))
+    assert len(told.seen) == 10
+
+
 def test_what_changed_meanwhile_is_not_glued_together(server: tuple[str, Behaviour], waited: list[float]) -> None:
     url, told = server
     told.drop_after, told.drops = 4000, 1
@@ -208,4 +222,11 @@ def test_retry_after() -> None:
     assert retry_after("12") == 12
     assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT", now=1445412470.0) == 10
     assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT", now=time.time()) == 0
-    assert retry_after("soon") is retry_after("²") is retry_after("9" * 400) is retry_after("") is retry_after(None) is None
+    assert (
+        retry_after("soon")
+        is retry_after("²")
+        is retry_after("9" * 400)
+        is retry_after("")
+        is retry_after(None)
+        is None
+    )
