@@ -10,9 +10,15 @@ from starlette.responses import Response
 
 from scoring.adapters.invocations import parse_invocations, to_answer
 from scoring.errors import NotReadyError
-from scoring.server.http import json_response, new_router
-from scoring.server.routes.adapting import elements, expect_type, read_parsed, release, score_images
-from scoring.server.routes.score import model_headers, threshold_of
+from scoring.server.http import json_response, new_router, read_parsed
+from scoring.server.routes.answering import (
+    elements,
+    expect_type,
+    model_headers,
+    release,
+    score_images,
+    threshold_of,
+)
 
 if TYPE_CHECKING:
     from scoring.server.app import Context
@@ -26,7 +32,7 @@ def router(context: Context) -> APIRouter:
     async def invocations(request: Request) -> Response:
         expect_type(request, ("application/json",))
         threshold = threshold_of(request)
-        images = await read_parsed(request, context, parse_invocations)
+        images = await read_parsed(request, context.settings, parse_invocations)
         answered, scored = await score_images(request, context, images, threshold)
         return json_response(to_answer(elements(answered, scored)), 200, model_headers(answered))
 

@@ -15,9 +15,15 @@ from starlette.responses import Response
 
 from scoring.adapters.open_inference import model_metadata, parse_infer, to_answer
 from scoring.errors import CvaError, NotFoundError, NotReadyError
-from scoring.server.http import json_response, new_router, on_error
-from scoring.server.routes.adapting import elements, expect_type, read_parsed, release, score_images
-from scoring.server.routes.score import model_headers, threshold_of
+from scoring.server.http import json_response, new_router, on_error, read_parsed
+from scoring.server.routes.answering import (
+    elements,
+    expect_type,
+    model_headers,
+    release,
+    score_images,
+    threshold_of,
+)
 from scoring.server.service import ServedModel, Service
 
 if TYPE_CHECKING:
@@ -58,7 +64,7 @@ def router(context: Context) -> APIRouter:
         expect_type(request, ("application/json",))
         threshold = threshold_of(request)
         parse = partial(parse_infer, binary_header=BINARY in request.headers)
-        asked = await read_parsed(request, context, parse)
+        asked = await read_parsed(request, context.settings, parse)
         answered, scored = await score_images(request, context, asked.images, threshold)
         model = answered.model
         answer = to_answer(asked, elements(answered, scored), name=model.name, version=model.version)

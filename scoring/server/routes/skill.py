@@ -15,8 +15,7 @@ from starlette.responses import Response
 
 from scoring.search.skill import MAX_RECORDS, SkillRequest, parse_skill_request, render, to_answer
 from scoring.server.http import Refused, new_router, read_parsed, unless_gone
-from scoring.server.routes.adapting import expect_type
-from scoring.server.routes.score import model_headers
+from scoring.server.routes.answering import expect_type, model_headers
 from scoring.server.service import Answered
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ other route, /url, is refused: this server opens no addresses.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -18,9 +17,9 @@ from starlette.responses import Response
 from scoring.adapters.custom_vision import to_answer
 from scoring.adapters.multipart import read_field
 from scoring.errors import UsageError
-from scoring.server.http import json_response, new_router
-from scoring.server.routes.adapting import content_type, expect_type, read_parsed, score_images
-from scoring.server.routes.score import RAW, model_headers, threshold_of
+from scoring.server.http import json_response, new_router, read_body
+from scoring.server.routes.answering import content_type, expect_type, model_headers, score_images, threshold_of
+from scoring.server.routes.score import RAW
 
 if TYPE_CHECKING:
     from scoring.server.app import Context
@@ -38,8 +37,10 @@ def router(context: Context) -> APIRouter:
     async def image(request: Request) -> Response:
         expect_type(request, allowed)
         threshold = threshold_of(request)
-        data = await read_parsed(request, context, _reader(request))
-        answered, [scored] = await score_images(request, context, [data], threshold)
+        body = await read_body(request, context.settings)
+        if content_type(request) == FORM:
+            body = read_field(body, request.headers["content-type"], FIELD)
+        answered, [scored] = await score_images(request, context, [body], threshold)
         if scored.found is None:
             assert scored.error is not None
             raise scored.error
@@ -59,10 +60,3 @@ def router(context: Context) -> APIRouter:
         raise UsageError("expected an image's bytes, found an address: this server opens none", hint="POST /image")
 
     return routes
-
-
-def _reader(request: Request) -> Callable[[bytes], bytes]:
-    if content_type(request) != FORM:
-        return bytes
-    header = request.headers["content-type"]
-    return lambda body: read_field(body, header, FIELD)

@@ -1,31 +1,33 @@
-"""What the adapters' routes share: a body of some type, its images scored, elements as in /score."""
+"""What the routes that score share: the body's type, its images scored in time, the answer's elements and headers."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
 from functools import cache
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, TypeVar
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from starlette.requests import Request
 
+from scoring.errors import DeadlineError, UsageError
 from scoring.scorer import Scored
-from scoring.server.http import Refused, read_body, unless_gone
-from scoring.server.routes.score import LARGE, finished
+from scoring.server.http import Refused, unless_gone
 from scoring.server.service import Answered
 from scoring.wire import to_element, to_error_element
 
 if TYPE_CHECKING:
     from scoring.server.app import Context
 
-T = TypeVar("T")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_PRINTABLE = "".join(chr(code) for code in range(0x20, 0x7F))
 
 
 @cache
 def release() -> str:
     """This package's own version."""
-    return version("cv-accelerator")
+    return metadata.version("cv-accelerator")
 
 
 def content_type(request: Request) -> str:
@@ -39,10 +41,16 @@ def expect_type(request: Request, allowed: Sequence[str]) -> None:
         raise Refused(415, f"expected Content-Type {', '.join(allowed)}, found another", hint="say what the body is")
 
 
-async def read_parsed(request: Request, context: Context, parse: Callable[[bytes], T]) -> T:
-    """A large body is parsed beside the event loop, so that it does not hold up the other requests."""
-    body = await read_body(request, context.settings)
-    return await asyncio.to_thread(parse, body) if len(body) > LARGE else parse(body)
+def threshold_of(request: Request) -> float | None:
+    """`?threshold=0.4`. Raises: UsageError."""
+    if not request.scope["query_string"]:
+        return None
+    given = request.query_params.getlist("threshold")
+    if not given:
+        return None
+    if len(given) > 1 or not _NUMBER.fullmatch(given[0]) or not 0 <= (value := float(given[0])) <= 1:
+        raise UsageError("expected one threshold from 0 to 1, found something else", hint="for example ?threshold=0.4")
+    return value
 
 
 async def score_images(
@@ -61,6 +69,17 @@ async def score_images(
     return answered, finished(answered, seconds)
 
 
+def finished(answered: Answered, seconds: float) -> list[Scored]:
+    """Raises: DeadlineError where an image was not scored in time."""
+    done = [each for each in answered.images if each is not None]
+    if len(done) < len(answered.images):
+        raise DeadlineError(
+            f"expected {len(answered.images)} images scored within {seconds:g} s, {len(done)} were",
+            hint="send fewer images in one request",
+        )
+    return done
+
+
 def elements(answered: Answered, scored: Sequence[Scored]) -> list[dict[str, Any]]:
     """As /score says them; a bad image keeps its place and says why."""
     labels = answered.model.detector.labels
@@ -72,3 +91,10 @@ def _element(filename: str, scored: Scored, labels: Sequence[str]) -> dict[str, 
         return to_element(filename, scored.found, labels)
     assert scored.error is not None
     return to_error_element(filename, scored.error)
+
+
+def model_headers(answered: Answered) -> dict[str, str]:
+    """What is not printable ASCII in a name is percent-encoded: a header holds nothing else."""
+    timing = f"decode;dur={answered.decode_ms:.1f}, infer;dur={answered.infer_ms:.1f}"
+    name, version = quote(answered.model.name, _PRINTABLE), quote(answered.model.version, _PRINTABLE)
+    return {"x-model-name": name, "x-model-version": version, "server-timing": timing}
