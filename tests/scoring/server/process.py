@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -56,10 +57,11 @@ class Process:
     def connect(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
 
-    def get(self, path: str) -> tuple[int, bytes]:
+    def get(self, path: str, **headers: str) -> tuple[int, bytes]:
+        """`x_api_key="…"` is the header x-api-key."""
         connection = self.connect()
         try:
-            connection.request("GET", path)
+            connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
             answer = connection.getresponse()
             return answer.status, answer.read()
         finally:
@@ -103,9 +105,7 @@ class Process:
         self.log.extend(self.process.stderr)  # one element at a time, as they come
 
 
-def until(condition: object, words: str = "it never came") -> None:
-    """Wait for `condition()`."""
-    assert callable(condition)
+def until(condition: Callable[[], bool], words: str = "it never came") -> None:
     end = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < end, words
