@@ -11,7 +11,7 @@ from scoring.errors import UsageError
 
 if TYPE_CHECKING:
     from scoring.edge.health import Health
-    from scoring.edge.pull import PullResult
+    from scoring.edge.result import PullResult
 
 REFERENCE = "NAME, NAME:3, NAME@latest, NAME@champion or NAME@best"
 

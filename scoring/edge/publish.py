@@ -17,10 +17,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from scoring.bundle import MANIFEST, Manifest, load_bundle, parse_manifest, verify_files
 from scoring.edge.registry import SCHEMA, Index, LocalRegistry, Resolved
+from scoring.edge.result import Published
 from scoring.edge.signing import (
     MAX_BYTES,
     RELEASE,
@@ -40,32 +40,6 @@ from scoring.errors import ConflictError, CvaError, IntegrityError, StorageError
 from scoring.files import sync_folder, write_json
 
 INDEX, INCOMING, LOCK = "registry.json", ".incoming", ".lock"
-
-
-@dataclass(frozen=True)
-class Published:
-    """`status`: published, signed (a further signature), champion (only the pointer moved), unchanged; a dry run says
-    which of them it would be.
-    """
-
-    status: str
-    name: str
-    version: int
-    champion: int | None
-    keyids: tuple[str, ...]
-    folder: Path
-    dry_run: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "status": self.status,
-            "model": self.name,
-            "version": self.version,
-            "champion": self.champion,
-            "keyids": list(self.keyids),
-            "dry_run": self.dry_run,
-            "paths": {"model": str(self.folder)},
-        }
 
 
 def publish(

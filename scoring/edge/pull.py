@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from scoring.bundle import MANIFEST, Manifest, parse_manifest, verify_files
 from scoring.compat import check_compatible
@@ -18,6 +17,7 @@ from scoring.edge.admission import Admitted, Signing, admit
 from scoring.edge.golive import confirm, reject, settle, settled
 from scoring.edge.health import Health
 from scoring.edge.registry import Registry, Resolved, check_model_name, check_version
+from scoring.edge.result import PullResult
 from scoring.edge.room import check_disk, check_memory
 from scoring.edge.selftest import self_test
 from scoring.edge.signing import RELEASE
@@ -33,38 +33,6 @@ from scoring.errors import (
     StorageError,
     UsageError,
 )
-
-EXIT_OFFLINE = 3
-
-
-@dataclass(frozen=True)
-class PullResult:
-    """`status`: updated, current, offline (the old version goes on; `message` says why), or, in a dry run,
-    would_update.
-    """
-
-    status: str
-    name: str
-    version: int
-    path: Path
-    previous: int | None
-    message: str = ""
-    admitted: Admitted | None = None
-
-    @property
-    def exit_code(self) -> int:
-        return EXIT_OFFLINE if self.status == "offline" else 0
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "status": self.status,
-            "model": self.name,
-            "version": self.version,
-            "previous": self.previous,
-            "message": self.message,
-            "signature": self.admitted.to_json() if self.admitted else None,
-            "paths": {"model": str(self.path)},
-        }
 
 
 def pull(

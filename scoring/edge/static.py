@@ -5,12 +5,14 @@ Written by `publish-static`; read with one container's read credential and no SD
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 from scoring.bundle import MANIFEST, MAX_MANIFEST_BYTES
+from scoring.edge.credential import Credential
 from scoring.edge.registry import MAX_INDEX_BYTES, Index, Resolved, check_model_name, read_up_to
-from scoring.edge.web import WebFolder, credential_from_environment
+from scoring.edge.web import WebFolder
 from scoring.errors import IntegrityError, NotFoundError, OfflineError
 from scoring.paths import check_path
 
@@ -32,7 +34,7 @@ class StaticRegistry:
     @staticmethod
     def at(url: str) -> StaticRegistry:
         """The credential comes from the environment. Raises: UsageError."""
-        return StaticRegistry(WebFolder(url, credential_from_environment()))
+        return StaticRegistry(WebFolder(url, Credential.of(os.environ)))
 
     def resolve(self, name: str, version: str) -> Resolved:
         return Index.parse(self._index(), self.folder.root).resolve(name, version)

@@ -9,50 +9,25 @@ from __future__ import annotations
 import email.utils
 import http.client
 import io
-import os
 import random
 import re
 import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import SplitResult, quote, urlsplit
 
+from scoring.edge.credential import SAS, TOKEN, TOKEN_FILE, Credential
 from scoring.errors import IntegrityError, NotFoundError, OfflineError, UsageError
 
-SAS, TOKEN, TOKEN_FILE = "CVA_REGISTRY_SAS", "CVA_REGISTRY_TOKEN", "CVA_REGISTRY_TOKEN_FILE"
-BLOB_VERSION = "2023-11-03"  # Azure's blob service takes bearer tokens only with a version
 TRY_AGAIN = frozenset({408, 429, 500, 502, 503, 504})
 LONGEST_WAIT = 30.0  # seconds, whatever Retry-After says
 GOOD_STRETCH = 1 << 20  # bytes in one go after which a line is given all its attempts again
 SLOWEST = 1024  # bytes a second: below that a line holds the device up rather than serves it
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
-
-@dataclass(frozen=True)
-class Credential:
-    """A query to append (SAS) or a bearer token; never printed."""
-
-    query: str = field(default="", repr=False)
-    token: str = field(default="", repr=False)
-
-    @staticmethod
-    def of(environ: Mapping[str, str]) -> Credential:
-        """CVA_REGISTRY_SAS, else CVA_REGISTRY_TOKEN_FILE, else CVA_REGISTRY_TOKEN. Raises: UsageError."""
-        query = environ.get(SAS, "").strip().lstrip("?")
-        token = "" if query else _token_file(environ) or environ.get(TOKEN, "").strip()
-        for name, value in ((SAS, query), (TOKEN, token)):
-            if not (value.isascii() and value.isprintable() and " " not in value and "#" not in value):
-                raise UsageError(f"{name} holds characters that a request cannot carry", hint="set it again")
-        return Credential(query, token)
-
-    def headers(self) -> dict[str, str]:
-        signed = {"x-ms-version": BLOB_VERSION} if self.query or self.token else {}
-        return signed | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
 
 
 @dataclass(frozen=True)
@@ -235,10 +210,6 @@ def retry_after(text: str | None, now: float | None = None) -> float | None:
     return max(0.0, when.timestamp() - (time.time() if now is None else now))
 
 
-def credential_from_environment() -> Credential:
-    return Credential.of(os.environ)
-
-
 def _split(root: str) -> SplitResult:
     try:
         parts = urlsplit(root)
@@ -251,13 +222,3 @@ def _split(root: str) -> SplitResult:
 def _skip(response: http.client.HTTPResponse, count: int) -> None:
     while count > 0 and (data := response.read(min(1 << 20, count))):
         count -= len(data)
-
-
-def _token_file(environ: Mapping[str, str]) -> str:
-    if not environ.get(TOKEN_FILE):
-        return ""
-    path = Path(environ[TOKEN_FILE])
-    try:
-        return path.read_text().strip()
-    except OSError as error:
-        raise UsageError(f"cannot read the token file {path}: {error.strerror}", hint=f"see {TOKEN_FILE}") from error

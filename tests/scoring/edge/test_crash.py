@@ -19,8 +19,9 @@ from scoring.bundle import load_bundle
 from scoring.edge.admission import Signing
 from scoring.edge.health import Health
 from scoring.edge.publish import publish
-from scoring.edge.pull import PullResult, pull
+from scoring.edge.pull import pull
 from scoring.edge.registry import LocalRegistry
+from scoring.edge.result import PullResult
 from scoring.edge.signing import Signer
 from scoring.edge.store import Store
 from scoring.edge.trust import Policy, Trust, verify_release

@@ -13,9 +13,10 @@ import pytest
 
 from model_training.cli.main import main
 from scoring.bundle import load_bundle
-from scoring.edge.publish import Published, publish
+from scoring.edge.publish import publish
 from scoring.edge.pull import pull
 from scoring.edge.registry import LocalRegistry
+from scoring.edge.result import Published
 from scoring.edge.signing import Signer
 from scoring.edge.store import take_lock
 from scoring.edge.trust import Trust, verify_release

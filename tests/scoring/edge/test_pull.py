@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from scoring.bundle import load_bundle, write_manifest
-from scoring.edge.pull import PullResult, pull
+from scoring.edge.pull import pull
 from scoring.edge.registry import LocalRegistry
+from scoring.edge.result import PullResult
 from scoring.edge.store import Store
 from scoring.errors import (
     IncompatibleError,

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from scoring.edge.credential import BLOB_VERSION, Credential
 from scoring.edge.registry import read_up_to
 from scoring.edge.static import StaticRegistry
-from scoring.edge.web import BLOB_VERSION, Credential, WebFolder, retry_after
+from scoring.edge.web import WebFolder, retry_after
 from scoring.errors import CvaError, IntegrityError, NotFoundError, OfflineError, UsageError
 from tests.scoring.edge.webserver import Behaviour, serve
 
