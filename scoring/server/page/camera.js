@@ -5,16 +5,14 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 export class Camera {
   #video;
   #onFrame;
+  #onEnd;
   #stream = null;
 
-  /** `onFrame(canvas, blob)` is awaited before the next frame is taken. */
-  constructor(video, onFrame) {
+  /** `onFrame(canvas, blob)` is awaited before the next frame is taken; `onEnd()`: the camera was taken away. */
+  constructor(video, onFrame, onEnd) {
     this.#video = video;
     this.#onFrame = onFrame;
-  }
-
-  get running() {
-    return this.#stream !== null;
+    this.#onEnd = onEnd;
   }
 
   /** Throws an Error whose message says what to do. */
@@ -23,11 +21,12 @@ export class Camera {
     const size = { width: { ideal: LONGEST }, height: { ideal: 720 }, facingMode: "environment" };
     try {
       this.#stream = await navigator.mediaDevices.getUserMedia({ video: size, audio: false });
+      this.#video.srcObject = this.#stream;
+      await this.#video.play();
     } catch (error) {
+      this.stop();
       throw new Error(REASONS[error.name] ?? `The camera did not start: ${error.message}`);
     }
-    this.#video.srcObject = this.#stream;
-    await this.#video.play();
     this.#loop(this.#stream);
   }
 
@@ -38,11 +37,12 @@ export class Camera {
   }
 
   async #loop(stream) {
-    while (this.#stream === stream) {
+    while (this.#stream === stream && stream.active) {
       const frame = document.hidden ? null : await grab(this.#video);
       if (this.#stream !== stream) return;
       await (frame ? this.#onFrame(...frame) : pause(100));
     }
+    if (this.#stream === stream) this.#onEnd();
   }
 }
 

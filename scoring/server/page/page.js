@@ -140,18 +140,24 @@ const camera = new Camera($("video"), async (canvas, blob) => {
   last = performance.now();
   Object.assign(state, { picture: frame, image: canvas, drawn: true, focus: null });
   render();
+}, () => {
+  stopCamera();
+  notice("The camera was taken away. Connect it and start it again.");
 });
 
 async function startCamera() {
-  if (!(await ready())) return;
+  $("camera").disabled = true; // the browser may be asking for permission
   try {
+    if (!(await ready())) return;
     notice("");
     await camera.start();
     [state.live, last] = [true, 0];
   } catch (error) {
     notice(error.message);
+  } finally {
+    $("camera").disabled = false;
+    render();
   }
-  render();
 }
 
 function stopCamera() {

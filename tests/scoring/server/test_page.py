@@ -390,6 +390,31 @@ def test_the_camera_is_scored_one_frame_at_a_time_until_it_is_stopped(serve: Ser
     browser.until("document.querySelector('#caption').textContent.startsWith('frame 1.jpg')")
 
 
+@pytest.mark.parametrize(
+    ("devices", "words"),
+    [
+        ("undefined", "https"),  # as on an address that is neither https nor this machine
+        ("{getUserMedia: async () => { throw new DOMException('', 'NotFoundError'); }}", "no camera on this device"),
+        ("{getUserMedia: async () => { throw new DOMException('', 'NotAllowedError'); }}", "address bar"),
+    ],
+)
+def test_no_camera_says_why(serve: Serve, browser: Browser, devices: str, words: str) -> None:
+    browser.visit(serve().url)
+    browser.js(f"Object.defineProperty(navigator, 'mediaDevices', {{value: {devices}}}) && null")
+    browser.click("#camera")
+    browser.until(f"document.querySelector('#notice').textContent.includes({words!r})")
+    assert browser.js("document.querySelector('#camera').textContent") == "Use camera"
+
+
+def test_a_camera_that_is_taken_away_is_noticed(serve: Serve, browser: Browser) -> None:
+    browser.visit(serve().url)
+    browser.click("#camera")
+    browser.until("document.querySelector('#timing').textContent.includes('frames a second')")
+    browser.js("document.querySelector('#video').srcObject.getTracks().forEach(track => track.stop())")
+    browser.until("document.querySelector('#notice').textContent.includes('taken away')")
+    assert browser.js("document.querySelector('#camera').textContent") == "Use camera"
+
+
 def most_at_once(browser: Browser) -> int:
     """How many requests to /score were ever under way together."""
     browser.js("0")
