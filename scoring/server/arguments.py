@@ -71,7 +71,10 @@ def _address(group: argparse._ArgumentGroup) -> None:
 def _work(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--workers", type=_count, metavar="N", help="images scored at a time (default: one a core)")
     group.add_argument("--threads", type=_count, default=1, metavar="N", help="of the runtime for each image")
-    group.add_argument("--provider", default="cpu", help="cpu or cuda")
+    group.add_argument("--provider", default="cpu", help="cpu, cuda, tensorrt or openvino, as onnxruntime has it")
+    group.add_argument(
+        "--fast-jpeg", action="store_true", help="decode large JPEGs no larger than needed: scores differ a little"
+    )
     group.add_argument("--queue", type=_count, default=64, metavar="N", help="requests that wait or are scored")
 
 
@@ -99,6 +102,7 @@ def settings_of(args: argparse.Namespace, environ: Mapping[str, str]) -> ServeSe
         workers=args.workers or cores(),
         threads=args.threads,
         provider=args.provider,
+        fast_jpeg=args.fast_jpeg,
         queue=args.queue,
         deadline_seconds=args.deadline_seconds,
         skill_seconds=args.skill_seconds,

@@ -151,7 +151,7 @@ class Service:
         self.held += size
 
     def _work(self) -> None:
-        limits = self.settings.limits
+        limits, fast = self.settings.limits, self.settings.fast_jpeg
         while (request := self._waiting.get()) is not None:
             taken = request.take()
             if taken is None:
@@ -162,7 +162,11 @@ class Service:
                 self._waiting.put(request)
             try:
                 scored: Scored | Exception = score_image(
-                    request.model.detector, image, limits=limits, score_threshold=request.score_threshold
+                    request.model.detector,
+                    image,
+                    limits=limits,
+                    score_threshold=request.score_threshold,
+                    fast_jpeg=fast,
                 )
             except Exception as error:  # a thread's border: the request that waits for it gets it
                 scored = error

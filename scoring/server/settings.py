@@ -25,6 +25,7 @@ class ServeSettings:
     workers: int = field(default_factory=cores)  # images that are scored at the same time
     threads: int = 1  # of ONNX Runtime for each image
     provider: str = "cpu"
+    fast_jpeg: bool = False  # a large JPEG is decoded no larger than the model needs
     queue: int = 64  # requests that wait or are being scored
     deadline_seconds: float = 60.0  # from the end of a request's body to its answer
     skill_seconds: float = 25.0  # the same for a search skill's batch

@@ -148,6 +148,7 @@ def settings(*arguments: str, **environ: str) -> ServeSettings:
 def test_every_option_reaches_the_settings() -> None:
     found = settings(
         *("--host", "::1", "--port", "81", "--workers", "3", "--threads", "2", "--provider", "cuda", "--queue", "5"),
+        "--fast-jpeg",
         *("--max-body", "7", "--max-images", "6", "--max-image", "4", "--max-pixels", "9", "--deadline-seconds", "1.5"),
         *("--skill-seconds", "2.5", "--read-seconds", "3.5", "--reload-seconds", "0", "--access-log", "--debug"),
         *("--cors-origin", "https://a.example", "--cors-origin", "http://localhost:3000"),
@@ -156,6 +157,7 @@ def test_every_option_reaches_the_settings() -> None:
     assert (found.queue, found.max_body, found.max_held, found.max_images) == (5, 7 * MIB, 28 * MIB, 6)
     assert (found.limits.max_bytes, found.limits.max_pixels) == (4 * MIB, 9_000_000)
     assert (found.deadline_seconds, found.skill_seconds, found.read_seconds) == (1.5, 2.5, 3.5)
+    assert found.fast_jpeg
     assert (found.reload_seconds, found.access_log, found.debug) == (0, True, True)
     assert found.cors_origins == ("https://a.example", "http://localhost:3000")
 
