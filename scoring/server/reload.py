@@ -69,7 +69,7 @@ class Reloader:
         self._mark: Hashable = _NEVER
         self._trouble = ""
         self._pause = FIRST_PAUSE
-        self._asked: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._asked: queue.SimpleQueue[bool] = queue.SimpleQueue()  # True: look, False: end
         self._busy = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="reload", daemon=True)
 
@@ -111,11 +111,13 @@ class Reloader:
             self.look()
         while True:
             try:
-                forced = self._asked.get(timeout=self._wait())
+                goes_on = self._asked.get(timeout=self._wait())
             except queue.Empty:
                 self.look()
                 continue
-            if not forced:
+            while not self._asked.empty():  # one look is an answer to all who asked
+                goes_on = self._asked.get() and goes_on
+            if not goes_on:
                 return
             self.look(forced=True)
 
@@ -123,7 +125,8 @@ class Reloader:
         if self.service.model is not None:
             self._pause = FIRST_PAUSE
             return self.seconds or None
-        pause, self._pause = self._pause, min(self._pause * 2, LONGEST_PAUSE)
+        longest = max(FIRST_PAUSE, min(self.seconds or LONGEST_PAUSE, LONGEST_PAUSE))
+        pause, self._pause = min(self._pause, longest), self._pause * 2
         return pause
 
     def _changed(self) -> Candidate | None:

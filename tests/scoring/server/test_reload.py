@@ -247,6 +247,26 @@ def test_without_seconds_it_looks_only_when_asked(service: Service, shelf: Shelf
         made.close()
 
 
+def test_one_look_is_an_answer_to_all_who_asked(service: Service, shelf: Shelf) -> None:
+    versions.put(shelf, 1)
+    source = open_source(model="Caps", environ={})
+    service.use(load(source, threads=1, provider="cpu"))
+    finds: list[int] = []
+
+    class Counting(Flaky):
+        def find(self) -> Candidate:
+            finds.append(1)
+            return super().find()
+
+    made = Reloader(Counting(source, 0), service, seconds=0)
+    for _ in range(50):
+        made.ask()
+    made.start()
+    until(lambda: bool(finds))
+    made.close()
+    assert finds == [1]
+
+
 def test_there_are_never_two_loads_at_a_time(service: Service, shelf: Shelf) -> None:
     versions.put(shelf, 1)
     here, most = [0], [0]
@@ -271,7 +291,7 @@ def test_there_are_never_two_loads_at_a_time(service: Service, shelf: Shelf) -> 
 
 def test_the_old_session_is_freed_after_its_last_request(reloader: Reloader, service: Service, shelf: Shelf) -> None:
     assert service.model is not None
-    session = weakref.ref(service.model.detector._session)
+    session = weakref.ref(service.model.detector)
     versions.put(shelf, 2)
     reloader.look()
     assert served(service) == "2"
@@ -362,7 +382,7 @@ def test_under_load_no_request_is_dropped_and_every_answer_is_of_the_version_it_
         put(shelf, version)
         _wait_for(str(version), made, server, clients)
         assert (_live(server) == str(version)) is (version != 4)
-        sessions.append(weakref.ref(server.context.service.model.detector._session))  # type: ignore[union-attr]
+        sessions.append(weakref.ref(server.context.service.model.detector))  # type: ignore[union-attr]
     for client in clients:
         client.end = True
     for client in clients:
@@ -398,7 +418,7 @@ def test_a_request_that_nobody_scored_in_time_keeps_no_old_model(
     reloader: Reloader, service: Service, shelf: Shelf
 ) -> None:
     assert service.model is not None
-    session = weakref.ref(service.model.detector._session)
+    session = weakref.ref(service.model.detector)
     answer = asyncio.run(service.score([versions.picture()], seconds=0))
     assert not answer.complete
     del answer
