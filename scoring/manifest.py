@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -106,7 +105,7 @@ class Manifest:
             preprocess=_preprocess(_object(raw.get("preprocess"), "preprocess")),
             postprocess=_postprocess(_object(raw.get("postprocess"), "postprocess"), labels),
             onnxruntime=_field(runtime, "onnxruntime", str, "runtime."),
-            architectures=tuple(str(a) for a in runtime.get("architectures", [])),
+            architectures=_architectures(runtime.get("architectures", [])),
             files=_files(raw.get("files", [])),
             raw=raw,
         )
@@ -185,8 +184,8 @@ def _check_known(raw: Json) -> None:
 def _triple(value: object, name: str) -> tuple[float, float, float]:
     if not isinstance(value, list) or len(value) != 3 or not all(type(v) in (int, float) for v in value):
         raise _broken(f"preprocess.{name} should be three numbers, found {value!r}")
-    if not all(math.isfinite(v) for v in value):
-        raise _broken(f"preprocess.{name} should be finite, found {value!r}")
+    if not all(abs(v) <= 1e9 for v in value):  # also a whole number that no float can hold
+        raise _broken(f"preprocess.{name} should be finite and not huge, found {value!r}")
     if name == "std" and not all(v > 0 for v in value):
         raise _broken(f"preprocess.std should be above 0, found {value!r}")
     return float(value[0]), float(value[1]), float(value[2])
@@ -214,6 +213,12 @@ def _threshold(raw: Json, labels: tuple[str, ...]) -> float | Mapping[str, float
     if set(value) != set(labels):
         raise _broken(f"score_threshold should have one number for each label, found {sorted(value)}")
     return {label: _number(value, label, 0, 1) for label in labels}
+
+
+def _architectures(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise _broken(f"runtime.architectures should be a list of names, found {value!r}")
+    return tuple(value)
 
 
 def _files(value: object) -> tuple[FileEntry, ...]:

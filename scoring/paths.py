@@ -17,7 +17,7 @@ MAX_PATH = 240
 
 PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".joblib", ".dill")  # loading one runs what it says
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
-_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\]')
+_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\\ud800-\udfff]')
 
 
 def check_path(path: str) -> None:
@@ -59,8 +59,9 @@ def _fold(path: str) -> str:
 
 
 def _unsafe(path: str) -> str:
-    if not path or len(path) > MAX_PATH:
-        return f"expected 1 to {MAX_PATH} characters"
+    size = len(path.encode("utf-8", "replace"))  # a part of a path has room for 255 bytes, not characters
+    if not 0 < size <= MAX_PATH:
+        return f"expected 1 to {MAX_PATH} characters, as bytes of UTF-8"
     if _FORBIDDEN.search(path):
         return "a character that not every system allows"
     if path.startswith("/"):
@@ -84,4 +85,4 @@ def is_pickle(head: bytes, tail: bytes) -> bool:
     """
     archive = head[:4] == b"PK\x03\x04"
     marked = head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05") and tail == b"."
-    return archive or (marked and not head[4:9] == b"\x00\x00\x00\x00{")
+    return archive or (marked and head[4:9] != b"\x00\x00\x00\x00{")

@@ -49,8 +49,8 @@ def parse_score_request(body: bytes | str) -> list[bytes]:
 
 def decode_base64(text: str) -> bytes:
     """Base64 that may hold line breaks and a `data:` prefix. Raises: ValueError for anything else."""
-    bare = _DATA_PREFIX.sub("", text, count=1) if text.startswith("data:") else text
-    bare = bare.replace("\r", "").replace("\n", "")
+    prefix = _DATA_PREFIX.match(text)  # at the start alone: looked for everywhere, it costs the square of the length
+    bare = (text[prefix.end() :] if prefix else text).replace("\r", "").replace("\n", "")
     if _STRICT:
         return binascii.a2b_base64(bare, strict_mode=True)  # half the time of the other, which reads the text twice
     return base64.b64decode(bare, validate=True)
@@ -62,12 +62,12 @@ def _items(value: object) -> list[object]:
     if set(value) == {"data"}:
         return _list(value["data"], "data")
     if set(value) != {"input_data"}:
-        _refuse(f"the key 'input_data' or 'data' alone, found {sorted(value)}")
+        _refuse(f"the key 'input_data' or 'data' alone, found {len(value)} keys")
     table = value["input_data"]
     if not isinstance(table, dict) or not {"data"} <= set(table) <= {"columns", "index", "data"}:
         _refuse("'input_data' with 'columns', 'data' and perhaps 'index'")
     if table.get("columns", ["image"]) != ["image"]:
-        _refuse(f"'columns': [\"image\"], found {table['columns']!r}")
+        _refuse("'columns': [\"image\"], found others")
     rows = _list(table["data"], "input_data.data")
     if "index" in table and len(_list(table["index"], "input_data.index")) != len(rows):
         _refuse(f"as many elements in 'index' as in 'data' ({len(rows)}), found {len(table['index'])}")

@@ -195,12 +195,16 @@ class LocalRegistry:
     def index(self) -> Index:
         path = self.models / "registry.json"
         try:
-            return Index.parse(path.read_bytes(), str(self.models))
+            with path.open("rb") as file:
+                data = read_up_to(file, MAX_INDEX_BYTES)
         except OSError as error:
             raise OfflineError(
                 f"cannot read {path}: {error.strerror}",
                 hint="give the workspace with --workspace, or register a model first (`cva demo` makes one)",
             ) from error
+        if len(data) > MAX_INDEX_BYTES:
+            raise _broken(str(self.models), f"it has more than {MAX_INDEX_BYTES} bytes")
+        return Index.parse(data, str(self.models))
 
 
 def read_up_to(file: BinaryIO, limit: int) -> bytes:
