@@ -12,6 +12,7 @@ from PIL import Image
 
 from scoring.geometry import letterbox_uint8, place, preprocess, preprocess_into, unletterbox
 from scoring.manifest import ANCHORS, RESIZES, Preprocess
+from tests.scoring.pictures import picture
 
 WAYS = [
     {"resize": resize, "anchor": anchor, "antialias": antialias}
@@ -115,3 +116,54 @@ def test_without_antialias_it_is_what_opencv_does(source: tuple[int, int], targe
     spec = Preprocess((target[1], target[0]), resize="stretch", antialias=False)
     array, _ = preprocess(Image.fromarray(pixels), spec)
     assert np.abs(array.transpose(1, 2, 0) * 255 - expected).max() < 1.01
+
+
+def test_the_letterbox_is_top_left_on_114() -> None:
+    pixels, letterbox = letterbox_uint8(picture(40, 20), (64, 64))
+    assert (letterbox.width, letterbox.height, letterbox.scale_x, letterbox.scale_y) == (64, 32, 1.6, 1.6)
+    assert (pixels[32:] == 114).all()
+    assert pixels[0, 0].tolist() == [250, 0, 0]
+    assert pixels[31, 63].tolist() == [250, 250, 0]
+
+
+def test_sides_round_half_to_even() -> None:
+    _, up = letterbox_uint8(Image.new("RGB", (64, 3)), (32, 32))  # 1.5 -> 2
+    _, down = letterbox_uint8(Image.new("RGB", (64, 5)), (32, 32))  # 2.5 -> 2
+    assert (up.height, down.height) == (2, 2)
+
+
+def test_shrinking_averages_instead_of_skipping() -> None:
+    stripes = np.zeros((64, 64, 3), np.uint8)
+    stripes[:, ::2] = 200
+    pixels, _ = letterbox_uint8(Image.fromarray(stripes), (16, 16))
+    assert np.abs(pixels.astype(int) - 100).max() <= 10
+
+
+def test_preprocess_scales_then_subtracts_and_divides() -> None:
+    grey = Image.new("RGB", (32, 32), (51, 102, 204))
+    plain, _ = preprocess(grey, Preprocess((32, 32)))
+    assert plain.dtype == np.float32
+    assert np.allclose(plain[:, 0, 0], (0.2, 0.4, 0.8), atol=1e-6)
+    spec = Preprocess((32, 32), mean=(0.2, 0.2, 0.2), std=(0.1, 0.2, 0.5))
+    assert np.allclose(preprocess(grey, spec)[0][:, 0, 0], (0.0, 1.0, 1.2), atol=1e-5)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    width=st.integers(1, 700),
+    height=st.integers(1, 700),
+    size=st.sampled_from([(32, 32), (320, 320), (416, 640)]),
+    box=st.lists(st.floats(0, 1, width=32), min_size=4, max_size=4),
+)
+def test_boxes_come_back_from_the_letterbox(width: int, height: int, size: tuple[int, int], box: list[float]) -> None:
+    """Fractions -> input pixels -> fractions is the identity, whatever the sides."""
+    _, letterbox = letterbox_uint8(Image.new("RGB", (width, height)), size)
+    fractions = np.array([box], np.float32)
+    pixels = fractions * np.array([letterbox.width, letterbox.height] * 2, np.float32)
+    assert np.allclose(unletterbox(pixels, letterbox), fractions, atol=1e-6)
+
+
+def test_boxes_beyond_the_image_are_clipped() -> None:
+    _, letterbox = letterbox_uint8(Image.new("RGB", (64, 32)), (64, 64))
+    outside = np.array([[-5, -5, 70, 60]], np.float32)
+    assert unletterbox(outside, letterbox).tolist() == [[0, 0, 1, 1]]
