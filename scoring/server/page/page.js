@@ -195,7 +195,7 @@ function paint() {
   const { image } = state;
   if (!image) return;
   const canvas = $("canvas");
-  const unit = fit(canvas, image, canvas.parentElement.clientWidth, Math.max(240, window.innerHeight * 0.6));
+  const unit = fit(canvas, image, canvas.parentElement.clientWidth, Math.max(240, window.innerHeight * 0.56));
   draw(canvas, image, seen(state), state.model.labels, { unit, focus: state.focus });
 }
 

@@ -49,7 +49,7 @@ function showThreshold({ chosen, model: { own } }) {
   const value = chosen ?? (each ? Math.min(1, ...Object.values(own)) : own);
   if (Number($("threshold").value) !== value) $("threshold").value = value;
   write($("threshold-value"), chosen === null && each ? "one a label" : number(value));
-  write($("threshold-words"), chosen === null ? "The model's own setting." : "Your setting, for all labels.");
+  write($("threshold-words"), chosen === null ? "The model's own setting." : "Yours, for all labels.");
   $("threshold").setAttribute("aria-valuetext", $("threshold-value").textContent);
   show("own", chosen !== null);
 }
