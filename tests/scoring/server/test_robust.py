@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 
 from tests.scoring.edge.conftest import Shelf
 from tests.scoring.server import versions
@@ -185,6 +187,39 @@ def test_callers_who_leave_at_any_point_leave_nothing_behind(bundle: Path) -> No
     assert "POST /score 499" in server.text
     assert key not in server.text
     assert image[:40] not in server.text
+
+
+@hypothesis.settings(max_examples=400, deadline=None, suppress_health_check=list(hypothesis.HealthCheck), database=None)
+@hypothesis.given(
+    head=st.sampled_from((Crowd.HEAD, Crowd.HEAD.replace(b"content-length: 1000", b"transfer-encoding: chunked"))),
+    at=st.integers(0, 120),
+    cut=st.integers(0, 20),
+    noise=st.binary(max_size=40)
+    | st.sampled_from((b"\r\n", b"ffffffffffffffff\r\n", b"-1\r\n", b"content-length: 1\r\n")),
+    whole=st.booleans(),
+)
+def send_noise(server: Process, head: bytes, at: int, cut: int, noise: bytes, whole: bool) -> None:
+    """A request's own bytes with some of them replaced, on a connection of its own."""
+    body = b"5\r\nhello\r\n0\r\n\r\n" if b"chunked" in head else b"x" * 1000
+    data = head + body if whole else head
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as line:
+        line.sendall(data[:at] + noise + data[at + cut :])
+        line.shutdown(socket.SHUT_WR)
+        try:
+            answer = line.recv(65536)
+        except ConnectionResetError:
+            return
+    assert not answer or answer.startswith((b"HTTP/1.1 2", b"HTTP/1.1 4")), answer
+
+
+def test_what_is_not_http_ends_its_own_connection_and_no_other(bundle: Path) -> None:
+    with Process("--bundle", bundle, "--read-seconds", str(READ_SECONDS)) as server:
+        assert is_good(server)
+        files, threads = server.files(), server.threads()
+        send_noise(server)
+        wait_until_gone(server, files, threads)
+        assert is_good(server)
+    assert "Traceback" not in server.text, server.text[-2000:]
 
 
 def test_more_than_the_queue_holds_is_told_to_come_again(bundle: Path) -> None:

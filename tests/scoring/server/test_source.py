@@ -270,6 +270,28 @@ def test_get_latest_model_serves_the_champion_from_a_store(shelf: Shelf, tmp_pat
     assert Store(tmp_path / "kept" / "Caps").current() == 1
 
 
+@pytest.mark.parametrize("said", ["argument", "environment"])
+def test_a_registry_elsewhere_is_pulled_from(shelf: Shelf, tmp_path: Path, said: str) -> None:
+    shelf.put(1)
+    shelf.put(2, champion=1)
+    registry = f"file:{shelf.models}"
+    environ = {"CVA_REGISTRY": registry} if said == "environment" else {}
+    source = open_source(
+        model="Caps@latest", registry="" if environ else registry, store=tmp_path / "kept", environ=environ
+    )
+    assert source.find().folder == tmp_path / "kept" / "Caps" / "versions" / "2"
+    bare = open_source(model="Caps", registry=registry, store=tmp_path / "other", environ={})
+    assert bare.find().version == "1"  # the champion
+    shelf.register(2)
+    assert open_source(model="Caps", registry=registry, store=tmp_path / "more", environ={}).find().version == "2"
+
+
+def test_what_is_pulled_lies_in_the_workspace_where_nobody_says_where(shelf: Shelf) -> None:
+    shelf.put(1)
+    source = open_source(model="Caps", registry=f"file:{shelf.models}", environ={})
+    assert source.find().folder == shelf.workspace / "served" / "Caps" / "versions" / "1"
+
+
 def test_get_latest_model_keeps_the_last_good_one_when_offline(
     shelf: Shelf, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
