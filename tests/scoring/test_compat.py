@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
-from scoring.compat import architecture, in_range
-from scoring.errors import IntegrityError
+from scoring.compat import architecture, check_compatible, in_range
+from scoring.errors import IncompatibleError, IntegrityError
+from scoring.manifest import Manifest
 
 
 @pytest.mark.parametrize(
@@ -38,3 +42,21 @@ def test_architectures_have_the_names_of_container_images(
 ) -> None:
     monkeypatch.setattr("platform.machine", lambda: machine)
     assert architecture() == word
+
+
+def test_a_bundle_for_another_runtime_or_processor_is_refused_with_both_named(
+    tiny_manifest: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import onnxruntime
+
+    def check(**runtime: object) -> None:
+        check_compatible(Manifest.parse(tiny_manifest(runtime={"format": "onnx", "opset": 18, **runtime})))
+
+    monkeypatch.setattr(onnxruntime, "__version__", "1.21.3")
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    check(onnxruntime=">=1.20")
+    check(onnxruntime=">=1.20,<2", architectures=["amd64", "arm64"])
+    with pytest.raises(IncompatibleError, match=r"Caps needs onnxruntime >=1\.22, found 1\.21\.3"):
+        check(onnxruntime=">=1.22")
+    with pytest.raises(IncompatibleError, match="made for amd64, this machine is arm64"):
+        check(onnxruntime=">=1.20", architectures=["amd64"])

@@ -15,7 +15,7 @@ from PIL import Image
 
 from scoring.bundle import load_bundle
 from scoring.detections import Detections
-from scoring.detector import Detector
+from scoring.detector import PROVIDERS, Detector
 from scoring.errors import IncompatibleError, IntegrityError, UsageError
 
 Make = Callable[..., Path]
@@ -177,14 +177,74 @@ def test_a_failure_while_running_is_translated(tiny_bundle: Make) -> None:
         detector._graph.answer(wrong, 0.5)
 
 
-@pytest.mark.parametrize(("provider", "error"), [("tpu", UsageError), ("cuda", IncompatibleError)])
-def test_providers_are_named(tiny_bundle: Make, provider: str, error: type[Exception]) -> None:
+@pytest.mark.parametrize("provider", ["cuda", "tensorrt", "openvino"])
+def test_a_provider_that_is_not_here_is_named_beside_those_that_are(tiny_bundle: Make, provider: str) -> None:
     import onnxruntime
 
-    if provider == "cuda" and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
-        pytest.skip("this machine has the CUDA provider")
-    with pytest.raises(error):
+    if PROVIDERS[provider] in onnxruntime.get_available_providers():
+        pytest.skip(f"this machine has the {provider.upper()} provider")
+    with pytest.raises(IncompatibleError, match=rf"no provider {provider} \(.*\); available: cpu") as caught:
         Detector.load(tiny_bundle(), provider=provider)
+    assert "'cpu'" in caught.value.hint
+
+
+def test_a_provider_that_nobody_knows_is_a_mistake_of_the_caller(tiny_bundle: Make) -> None:
+    with pytest.raises(UsageError, match="cpu, cuda, tensorrt, openvino, found 'tpu'"):
+        Detector.load(tiny_bundle(), provider="tpu")
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")  # onnxruntime's own word for it
+def test_a_provider_that_does_not_start_is_not_replaced_in_silence(
+    tiny_bundle: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with an onnxruntime for CUDA and no driver: it lists the provider, then uses the CPU."""
+    import onnxruntime
+
+    here = onnxruntime.get_available_providers()
+    if PROVIDERS["cuda"] in here:
+        pytest.skip("this machine has the CUDA provider")
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [PROVIDERS["cuda"], *here])
+    with pytest.raises(IncompatibleError, match=r"CUDAExecutionProvider does not start here, .* CPUExecutionProvider"):
+        Detector.load(tiny_bundle(), provider="cuda")
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_reach_the_runtime(tiny_bundle: Make, threads: int) -> None:
+    session = Detector.load(tiny_bundle(), threads=threads)._graph.session
+    assert session._runtime.get_session_options().intra_op_num_threads == threads
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        ("scores", float("nan"), "not finite"),
+        ("scores", 1.5, "answers scores from .* to 2.5"),
+        ("boxes", float("inf"), "not finite"),
+        ("labels", 5, "answers label 7, the manifest has 3"),
+        ("labels", -3, "answers label -3, the manifest has 3"),
+        ("num", 9, r"with counts \[12\]"),
+    ],
+)
+def test_nonsense_is_an_error_and_not_an_empty_answer(
+    tiny_bundle: Make, tiny_graph: Callable[..., bytes], column: str, value: float, words: str
+) -> None:
+    import onnx
+    from onnx import helper, numpy_helper
+
+    model = onnx.load_from_string(tiny_graph())
+    kind = np.float32 if column in ("scores", "boxes") else np.int64
+    model.graph.initializer.append(numpy_helper.from_array(np.array(value, kind), "more"))
+    for node in model.graph.node:
+        for at, name in enumerate(node.output):
+            if name == column:
+                node.output[at] = "plain"
+        for at, name in enumerate(node.input):
+            if name == column:
+                node.input[at] = "plain"
+    model.graph.node.append(helper.make_node("Add", ["plain", "more"], [column]))
+    detector = Detector.load(tiny_bundle(onnx=model.SerializeToString(), golden=False))
+    with pytest.raises(IncompatibleError, match=words):
+        detector.detect([colour(255, 255, 255)], score_threshold=0.1)
 
 
 def test_a_changed_bundle_is_not_loaded(tiny_bundle: Make) -> None:
