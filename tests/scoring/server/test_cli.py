@@ -23,6 +23,7 @@ from scoring.server.cli import listen
 from scoring.server.settings import MIB, ServeSettings
 
 Bundle = Callable[..., Path]
+ROOT = Path(__file__).resolve().parents[3]  # what is tested is what lies beside the tests
 KEY = "a-key-of-this-test-0"
 
 
@@ -32,7 +33,8 @@ def command(*arguments: object) -> list[str]:
 
 def environment(**more: str) -> dict[str, str]:
     own = ("KEY", "DEBUG", "WEBSITES_PORT", "CVA_KEYS_FILE", "AZUREML_MODEL_DIR", "GET_LATEST_MODEL", "EXPERIMENT_NAME")
-    return {**{name: value for name, value in os.environ.items() if name not in own}, **more}
+    kept = {name: value for name, value in os.environ.items() if name not in own}
+    return {**kept, "PYTHONPATH": str(ROOT), **more}
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -171,6 +172,23 @@ def test_a_deadline_answers_what_was_done_and_starts_no_more(
     again = asyncio.run(service.score([png()], seconds=LONG))
     assert again.complete
     assert gate.sizes == [(9, 9), (10, 9), (40, 20)]  # neither the third nor the fourth was begun
+
+
+def test_nothing_begins_after_its_deadline_though_the_event_loop_is_late(
+    make: Callable[..., Service], gated: ServedModel, gate: Gate, png: Png
+) -> None:
+    service = make(gated)
+
+    async def script() -> Answered:
+        task = asyncio.create_task(service.score([png()] * 2, seconds=0.1))
+        await gate.reached()
+        time.sleep(0.2)  # the loop cannot notice
+        gate.let(2)
+        assert not gate.began.acquire(timeout=0.2)
+        return await task
+
+    assert asyncio.run(script()).images[1] is None
+    assert len(gate.sizes) == 1
 
 
 def test_no_time_at_all_answers_none(make: Callable[..., Service], model: ServedModel, png: Png) -> None:
