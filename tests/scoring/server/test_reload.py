@@ -167,6 +167,24 @@ def test_a_repaired_folder_is_tried_again_when_somebody_asks(
     assert served(service) == "2"
 
 
+def test_a_refused_bundle_is_remembered_though_its_folder_was_touched(
+    service: Service, shelf: Shelf, tmp_path: Path, told: list[str]
+) -> None:
+    versions.put(shelf, 1)
+    versions.wrong_answers(shelf, 2)
+    link = tmp_path / "current"
+    link.symlink_to(shelf.models / "Caps" / "1")
+    made = Reloader(BundleFolder(link), service, seconds=0, tell=told.append)
+    made.look()
+    link.unlink()
+    link.symlink_to(shelf.models / "Caps" / "2")
+    for _ in range(3):
+        made.look()
+        (link / "manifest.json").touch()
+    assert told == ["loaded", "rejected"]
+    assert served(service) == "1"
+
+
 class Flaky:
     """A source whose disk fails the first times."""
 
