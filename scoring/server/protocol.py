@@ -1,7 +1,8 @@
 """uvicorn's connection, and two things it leaves open: a head must be here in time, and be no larger than 64 KiB.
 
-Without them a caller could hold connections for ever, or fill the memory, before there is a request at all. Knows
-nothing about what is asked or answered.
+Without them a caller could hold connections for ever, or fill the memory, before there is a request at all. The parser
+collects a field in a time that grows with the square of its length, so the limit also holds for what comes behind a
+request that is being answered, and behind a body. Knows nothing about what is asked or answered.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ class Connection(HttpToolsProtocol):
 
     head_seconds = 30.0
     _timer: asyncio.TimerHandle | None = None
-    _between = True  # no request's body is being received
-    _head = 0  # bytes since then
+    _head = 0  # bytes since a head, a piece of a body or a request ended
+    _moved = False  # one of these was in the bytes that came last
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -35,23 +36,30 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._moved = False
         super().data_received(data)
-        if self.transport.is_closing() or (self.cycle is not None and not self.cycle.response_complete):
+        if self.transport.is_closing():
             return
-        self._start()
-        if self._between:
-            self._head += len(data)
-            if self._head > MAX_HEAD:
+        answering = self.cycle is not None and not self.cycle.response_complete
+        if not answering:
+            self._start()
+        self._head = 0 if self._moved else self._head + len(data)
+        if self._head > MAX_HEAD:
+            if not answering:
                 self.transport.write(TOO_LARGE)
-                self.transport.close()
+            self.transport.close()
 
     def on_headers_complete(self) -> None:
         self._stop()
-        self._between, self._head = False, 0
+        self._moved = True
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        self._moved = True
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
-        self._between = True
+        self._moved = True
         super().on_message_complete()
 
     def _start(self) -> None:
