@@ -14,8 +14,7 @@ import uuid
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from scoring.server.bodies import Bodies
-from scoring.server.http import HELD, REQUEST_ID, CallerLeft, fault_response
+from scoring.server.http import REQUEST_ID, SHARE, CallerLeft, fault_response
 from scoring.server.metrics import Metrics
 from scoring.server.settings import ServeSettings
 
@@ -27,8 +26,8 @@ LEFT = 499  # in the log and the metrics: the caller was gone before the answer
 
 
 class Outermost:
-    def __init__(self, app: ASGIApp, metrics: Metrics, bodies: Bodies, settings: ServeSettings) -> None:
-        self._app, self._metrics, self._bodies, self._settings = app, metrics, bodies, settings
+    def __init__(self, app: ASGIApp, metrics: Metrics, settings: ServeSettings) -> None:
+        self._app, self._metrics, self._settings = app, metrics, settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -60,7 +59,8 @@ class Outermost:
         finally:
             seconds = time.perf_counter() - began
             self._metrics.request(_route(scope), scope["method"], status, seconds)
-            self._bodies.give(scope.get(HELD, 0))
+            if SHARE in scope:
+                scope[SHARE].close()
             if self._settings.access_log:
                 _log_request(scope, status, seconds)
 

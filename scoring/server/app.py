@@ -57,16 +57,16 @@ def create_app(context: Context) -> FastAPI:
     """Raises: NotFoundError, StorageError, UsageError for a keys file that cannot be used."""
     settings = context.settings
     app = FastAPI(title="cva serve", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    bodies = app.state.bodies = Bodies(settings)
+    app.state.bodies = Bodies(settings)
     app.add_exception_handler(CvaError, on_error)
     app.add_exception_handler(HTTPException, on_http_error)
     for router in ROUTERS:
         app.include_router(router(context))
-    _wrap(app, context, bodies)
+    _wrap(app, context)
     return app
 
 
-def _wrap(app: FastAPI, context: Context, bodies: Bodies) -> None:
+def _wrap(app: FastAPI, context: Context) -> None:
     """From the inside out: keys, then CORS (a preflight shows no key), then ids, counting and the last resort."""
     settings = context.settings
     if settings.locked:
@@ -80,4 +80,4 @@ def _wrap(app: FastAPI, context: Context, bodies: Bodies) -> None:
             expose_headers=list(EXPOSED),
             max_age=600,
         )
-    app.add_middleware(Outermost, metrics=context.metrics, bodies=bodies, settings=settings)
+    app.add_middleware(Outermost, metrics=context.metrics, settings=settings)

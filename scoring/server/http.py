@@ -20,15 +20,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from scoring.errors import BusyError, CvaError, DeadlineError, ImageError, NotFoundError, UnavailableError, UsageError
-from scoring.server.bodies import Bodies
+from scoring.server.bodies import LARGE, Bodies, Share
 from scoring.server.settings import ServeSettings
 
 T = TypeVar("T")
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 REQUEST_ID = "cva.request_id"  # in the ASGI scope
-HELD = "cva.held"  # in the ASGI scope: bytes of its body, given back when it ends
-LARGE = 1 << 20  # bytes of a message that is parsed beside the event loop
+SHARE = "cva.share"  # in the ASGI scope: its part of all bodies, given back when it ends
 _IMAGE_STATUS = {"image_too_large": 413, "format_not_allowed": 415}
 _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 408: "too_slow", 413: "too_large"}
 _CODES |= {415: "unsupported_media_type", 429: "busy", 500: "fault", 503: "not_ready", 504: "deadline_passed"}
@@ -127,11 +126,12 @@ async def read_body(request: Request, settings: ServeSettings) -> bytes:
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
         raise Refused(415, f"expected no Content-Encoding, found {_word(encoding)}", hint="send the bytes as they are")
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > settings.max_body:
+    declared = int(request.headers.get("content-length", 0))  # the protocol has checked that it is a number
+    if declared > settings.max_body:
         raise await _too_large(request, f"{declared} bytes", settings, more=True)
+    share = request.scope[SHARE] = Share(request.app.state.bodies, declared)
     try:
-        return await asyncio.wait_for(_read(request, settings), settings.read_seconds)
+        return await asyncio.wait_for(_read(request, settings, share), settings.read_seconds)
     except asyncio.TimeoutError:
         raise Refused(
             408,
@@ -161,19 +161,15 @@ async def read_parsed(request: Request, settings: ServeSettings, parse: Callable
         return await asyncio.to_thread(parse, body)
 
 
-async def _read(request: Request, settings: ServeSettings) -> bytes:
-    bodies: Bodies = request.app.state.bodies
+async def _read(request: Request, settings: ServeSettings, share: Share) -> bytes:
     chunks: list[bytes] = []
-    size, more = 0, True
+    more = True
     while more:
         message = await request.receive()
         if message["type"] == "http.disconnect":
             raise CallerLeft
         chunk, more = message.get("body", b""), message.get("more_body", False)
-        bodies.take(len(chunk))
-        size += len(chunk)
-        request.scope[HELD] = size
-        if size > settings.max_body:
+        if share.take(len(chunk)) > settings.max_body:
             raise await _too_large(request, f"more than {settings.max_body} bytes", settings, more=more)
         chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)

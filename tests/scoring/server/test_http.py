@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from scoring.server.http import encode
+from scoring.server.settings import MIB
 from tests.scoring.server.running import Running
 
 Serve = Callable[..., Running]
@@ -145,6 +146,24 @@ def test_all_bodies_together_are_bounded_and_given_back(serve: Serve, png: Png) 
         assert server.post("/score", png()).status == 200
         assert bodies.held == 2500
     until(lambda: bodies.held == 0)  # a caller who left holds nothing
+
+
+def test_of_large_bodies_that_come_at_once_some_are_read(serve: Serve) -> None:
+    """Each gets its whole place before it is read, or none; small ones have room of their own."""
+    server = serve(max_body=3 * MIB, max_held=8 * MIB)
+    bodies, size = server.bodies, 3 * MIB
+    assert bodies is not None
+    with connected(server) as one, connected(server) as two, connected(server) as three:
+        for line in (one, two):
+            line.sendall(head(f"content-length: {size}") + b"x")
+        until(lambda: bodies.held == 2 * size)
+        three.sendall(head(f"content-length: {size}", "expect: 100-continue"))
+        assert three.recv(9999).startswith(b"HTTP/1.1 429 ")
+        assert server.post("/score", bytes(MIB)).status == 400  # it was read, and is no image
+        one.sendall(bytes(size - 1))
+        assert one.recv(9999).startswith(b"HTTP/1.1 400 ")
+        until(lambda: bodies.held == size)
+    until(lambda: (bodies.held, bodies.promised) == (0, 0))
 
 
 def test_a_queue_that_is_full_is_429(serve: Serve, png: Png) -> None:
