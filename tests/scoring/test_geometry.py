@@ -28,7 +28,9 @@ side = st.integers(1, 700)
 def test_the_images_corners_come_back_as_0_and_1(
     width: int, height: int, size: tuple[int, int], way: dict[str, str | bool]
 ) -> None:
-    box = place(width, height, Preprocess(size, **way))
+    array, box = preprocess(Image.new("RGB", (width, height), "white"), Preprocess(size, **way))
+    assert box == place(width, height, Preprocess(size, **way))
+    assert (array == 1).sum() == 3 * box.width * box.height  # all of the image, and grey around it
     assert box.left >= 0 and box.left + box.width <= size[1]
     assert box.top >= 0 and box.top + box.height <= size[0]
     corners = np.array([[box.left, box.top, box.left + box.width, box.top + box.height]], np.float32)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from scoring.errors import ImageError, NotFoundError
-from scoring.images import ImageLimits, open_image, preprocess
+from scoring.images import ImageLimits, open_image, open_upright, preprocess
 from scoring.manifest import Preprocess
 from tests.scoring.pictures import QUADRANTS, chunk, code_of, encoded, picture
 
@@ -140,9 +140,12 @@ def test_a_changed_byte_gives_an_image_or_an_image_error(data: st.DataObject) ->
     exif = Image.Exif()
     exif[0x0112] = 6
     raw = bytearray(encoded(picture(), kind, **({} if kind == "BMP" else {"exif": exif})))
+    fast_for = data.draw(st.sampled_from([None, Preprocess((8, 8))]))
     for _ in range(data.draw(st.integers(1, 3))):
         raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
     try:
-        assert open_image(bytes(raw)).mode == "RGB"
+        opened = open_upright(bytes(raw), fast_for=fast_for)
+        assert opened.image.mode == "RGB"
+        assert preprocess(opened.image, Preprocess((32, 32)))[0].shape == (3, 32, 32)
     except ImageError as error:
         assert error.code in ("not_an_image", "format_not_allowed", "image_too_large", "truncated")
