@@ -252,8 +252,43 @@ def misfitting() -> st.SearchStrategy[Request]:
     return st.builds(Request, path, bodies(), headers, method)
 
 
+def lookups() -> st.SearchStrategy[Request]:
+    """Paths that are there, nearly there, or lead out of a folder."""
+    known = (
+        "/",
+        "/page/page.js",
+        "/page/",
+        "/health/ready",
+        "/metadata",
+        "/metrics",
+        "/openapi.json",
+        "/v2/models/Caps",
+    )
+    noise = (
+        "..",
+        "%2e%2e",
+        "%2f",
+        "//",
+        "%00",
+        "%ff",
+        "%0d%0ax:1",
+        ".",
+        ";",
+        "?",
+        "?x=%",
+        "etc/passwd",
+        "\\",
+        "%c0%ae",
+    )
+    tail = st.lists(st.sampled_from((*noise, "/", "a" * 3000)), max_size=4).map("".join)
+    accept = st.sampled_from(("text/html", "*/*", "text/html;q=x", ",;,q=", "text/plain;q=0.1, text/html;q=1e9"))
+    headers = accept.map(lambda value: {"accept": value, "if-none-match": '*, W/"x'})
+    path = st.builds(str.__add__, st.sampled_from(known), tail)
+    return st.builds(Request, path, st.just(b""), headers, st.sampled_from(("GET", "GET", "GET", "HEAD", "OPTIONS")))
+
+
 def requests() -> st.SearchStrategy[Request]:
-    return fitting() | misfitting()
+    return st.one_of(fitting(), fitting(), misfitting(), misfitting(), lookups())
 
 
 def _typed(kind: str) -> dict[str, str]:
