@@ -8,6 +8,7 @@ byte; CMYK becomes RGB.
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zlib
 from dataclasses import dataclass
@@ -155,7 +156,8 @@ def _open_header(data: bytes, limits: ImageLimits) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=limits.formats)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _too_large(str(error), limits) from error
+        found = re.search(r"\d+ pixels", str(error))  # Pillow's own limit, which is above all of ours
+        raise _too_large(found[0] if found else "more", limits) from error
     except _DECODE_ERRORS as error:
         raise _unidentified(data, limits) from error
 

@@ -8,13 +8,15 @@ always end with the JSON line.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
 
 from model_training.cli.output import Output
-from scoring.errors import CvaError
+from scoring.errors import CvaError, UsageError
 
 NOUNS = {
     "demo": ("model_training.cli.demo", "the whole main job on generated data, in minutes"),
@@ -70,13 +72,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(noun: str, rest: Sequence[str], out: Output) -> int:
     if noun not in NOUNS:
-        print(f"cva: '{noun}' is not a command; there are: {', '.join(NOUNS)}", file=sys.stderr)
-        return 2
+        return _report(UsageError(f"'{noun}' is not a command; there are: {', '.join(NOUNS)}"), out)
     try:
         parser: argparse.ArgumentParser = importlib.import_module(NOUNS[noun][0]).parser()
-        args = parser.parse_args(rest)
+        args = _parsed(parser, rest, out)
         if not hasattr(args, "run"):
-            parser.print_help()
+            parser.print_help(out.human)
             return 2
         result = args.run(args, out)
         if result is not None and (out.json_only or getattr(args, "long", False)):
@@ -96,6 +97,21 @@ def _run(noun: str, rest: Sequence[str], out: Output) -> int:
         return _report(_from_os(error), out)
 
 
+def _parsed(parser: argparse.ArgumentParser, rest: Sequence[str], out: Output) -> argparse.Namespace:
+    """Under --json a wrong argument is a JSON object, too. Raises: UsageError; SystemExit, which has said why."""
+    if not out.json_only:
+        return parser.parse_args(rest)
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return parser.parse_args(rest)
+    except SystemExit as end:
+        if not end.code:
+            raise
+        words = said.getvalue().strip().rpartition(": error: ")[2]
+        raise UsageError(words, hint=f"{parser.prog} --help says what there is") from None
+
+
 def _report(error: CvaError, out: Output) -> int:
     if out.verbose:
         import traceback
@@ -113,8 +129,6 @@ def _report(error: CvaError, out: Output) -> int:
 
 def _not_installed(error: ModuleNotFoundError) -> CvaError:
     """A light installation scores and pulls; the rest needs an extra. Our own modules are always there."""
-    from scoring.errors import UsageError
-
     missing = (error.name or "").partition(".")[0]
     if missing in ("", "model_training", "scoring"):
         raise error

@@ -21,6 +21,7 @@ from scoring.paths import check_path
 SCHEMA = 1
 WORDS = ("latest", "champion", "best")
 MAX_INDEX_BYTES = 16 << 20
+SHOWN = 20  # models that a message names
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
@@ -139,7 +140,8 @@ class Index:
     def _model(self, name: str) -> dict[str, Any]:
         model = self.models.get(name)
         if not model:
-            known = ", ".join(sorted(self.models)) or "none yet"
+            names = sorted(each for each in self.models if _NAME.fullmatch(each))  # others are for no terminal
+            known = ", ".join([*names[:SHOWN], *(["..."] if names[SHOWN:] else [])]) or "none yet"
             raise NotFoundError(
                 f"there is no model {name!r} in {self.place}; models: {known}", hint="see `cva model list`"
             )
@@ -200,7 +202,7 @@ class LocalRegistry:
         except OSError as error:
             raise OfflineError(
                 f"cannot read {path}: {error.strerror}",
-                hint="give the workspace with --workspace, or register a model first (`cva demo` makes one)",
+                hint="see --registry and --workspace, or register a model first (`cva demo` makes one)",
             ) from error
         if len(data) > MAX_INDEX_BYTES:
             raise _broken(str(self.models), f"it has more than {MAX_INDEX_BYTES} bytes")

@@ -83,7 +83,7 @@ def _limits(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--max-images", type=_count, default=1000, metavar="N", help="in a request (default 1000)")
     group.add_argument("--max-image", type=_count, default=32, metavar="MIB", help="of an image's file (default 32)")
     group.add_argument(
-        "--max-pixels", type=_count, default=40, metavar="MP", help="megapixels of an image (default 40)"
+        "--max-pixels", type=_megapixels, default=40, metavar="MP", help="megapixels of an image (default 40)"
     )
     group.add_argument("--deadline-seconds", type=_positive, default=60.0, metavar="S", help="for an answer")
     group.add_argument("--skill-seconds", type=_positive, default=25.0, metavar="S", help="for a search skill's answer")
@@ -158,6 +158,7 @@ def _checked(read: Callable[[str], float], good: Callable[[float], bool], words:
 
 
 _count = _checked(int, lambda value: value >= 1, "a whole number of 1 or more")
+_megapixels = _checked(int, lambda value: 1 <= value <= 178, "megapixels from 1 to 178, Pillow's own limit")
 _port_number = _checked(int, lambda value: 0 <= value <= 65535, "a port from 0 to 65535")
 _positive = _checked(float, lambda value: 0 < value < math.inf, "seconds above 0")
 _not_negative = _checked(float, lambda value: 0 <= value < math.inf, "seconds, or 0 for never")
