@@ -179,8 +179,29 @@ def test_it_scores_a_picture_says_that_it_is_healthy_and_stops_when_told(
         assert answer == [{"filename": "image_0", "boxes": expected["boxes"]}]
         assert runtime.stop(server, signal.SIGTERM) == 0
     finally:
-        server.kill()
-        server.communicate()
+        runtime.end(server)
+
+
+def test_a_version_that_a_pull_puts_in_place_goes_live_in_the_container(
+    image: runtime.Image, mounts: dict[Path, str], tiny_bundle: Callable[..., Path], tmp_path: Path
+) -> None:
+    """What `cva model pull` keeps is mounted whole; the self-test runs in there too, where nothing can be written."""
+    store = tmp_path / "pulled"
+    for version in (1, 2):
+        tiny_bundle(f"pulled/versions/{version}", created_at=f"2026-05-0{version}T10:00:00Z")
+    (store / "current").symlink_to("versions/1")
+    keys = next(path for path in mounts if mounts[path] == "/mnt")
+    port = free_port()
+    environment = {"WEBSITES_PORT": str(port), "CVA_KEYS_FILE": "/mnt/keys"}
+    server = image.start(image.command, {store: "/models", keys: "/mnt"}, environment)
+    try:
+        assert wait_until_ready(port, server)["version"] == "1"
+        (store / "next").symlink_to("versions/2")
+        (store / "next").replace(store / "current")
+        os.kill(runtime.inner(server), signal.SIGHUP)
+        wait_until_ready(port, server, version="2")
+    finally:
+        runtime.end(server)
 
 
 def free_port() -> int:
@@ -189,16 +210,22 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def wait_until_ready(port: int, server: subprocess.Popen[str]) -> None:
-    for _ in range(300):
+def wait_until_ready(port: int, server: subprocess.Popen[str], version: str = "") -> dict[str, str]:
+    """What /health/ready says, once it says so (of `version`)."""
+    said: dict[str, str] = {}
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
         if server.poll() is not None:
-            raise AssertionError(f"the container ended: {server.communicate()[0]}")
+            raise AssertionError(f"the container ended: {runtime.end(server)}")
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=2).close()
-            return
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=2) as answer:
+                said = json.load(answer)
+            if version in ("", said["version"]):
+                return said
         except OSError:
-            time.sleep(0.1)
-    raise AssertionError("the container was not ready within 30 s")
+            pass
+        time.sleep(0.1)
+    raise AssertionError(f"the container was not ready within a minute: {said}")
 
 
 def score(port: int, picture: bytes) -> object:

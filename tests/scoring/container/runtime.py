@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -66,7 +67,7 @@ class Image:
         pairs = [str(part) for pair in mounts.items() for part in pair]
         variables = [*self.config["Env"], *(f"{name}={value}" for name, value in environment.items())]
         inside = ["env", "-i", "-C", self.config["WorkingDir"], *variables, *command]
-        isolated = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
+        isolated = ["unshare", "--mount", "--pid", "--fork", "--propagation", "private"]
         return subprocess.Popen(
             [*isolated, "sh", "-ec", _SCRIPT, "sh", str(self.root), self.config["User"], *pairs, "--", *inside],
             stdout=subprocess.PIPE,
@@ -82,8 +83,7 @@ class Image:
         try:
             said, _ = process.communicate(timeout=60)
         finally:
-            process.kill()
-            process.wait()
+            end(process)
         return process.returncode, said
 
 
@@ -109,18 +109,20 @@ def inner(process: subprocess.Popen[str]) -> int:
     return int(children[0])
 
 
-def stop(process: subprocess.Popen[str], signal: int) -> int:
+def stop(process: subprocess.Popen[str], number: int) -> int:
     """Signal the container's first process as a container engine does; its exit status."""
-    os.kill(inner(process), signal)
+    os.kill(inner(process), number)
+    return process.wait(timeout=STOP_SECONDS)
+
+
+def end(process: subprocess.Popen[str]) -> str:
+    """Whatever state it is in: with its first process the whole container ends. What it said."""
     try:
-        return process.wait(timeout=STOP_SECONDS)
-    finally:
+        os.kill(inner(process), signal.SIGKILL)
+    except (IndexError, OSError):  # it has ended, or has not begun
         process.kill()
-
-
-def size_mb(root: Path) -> float:
-    done = subprocess.run(["du", "-sbx", str(root)], check=True, capture_output=True, text=True)
-    return int(done.stdout.split()[0]) / 1e6
+    with process:
+        return process.stdout.read() if process.stdout and not process.stdout.closed else ""
 
 
 def _buildah(*arguments: str) -> str:
