@@ -169,8 +169,11 @@ def _unidentified(data: bytes, limits: ImageLimits) -> ImageError:
         return _damaged(kind, "its header cannot be read")
     if kind:
         return ImageError(f"expected {allowed}, found {kind}", code="format_not_allowed", hint="convert it to JPEG")
-    found = f"{len(data)} bytes that begin {data[:8].hex(' ')}" if data else "0 bytes"
-    return ImageError(f"expected an image ({allowed}), found {found}", code="not_an_image", hint="check the file")
+    return ImageError(
+        f"expected an image ({allowed}), found {len(data)} bytes of another kind",
+        code="not_an_image",
+        hint="check the file",
+    )
 
 
 def _damaged(kind: str, reason: str) -> ImageError:

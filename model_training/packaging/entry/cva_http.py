@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from scoring.errors import CvaError, ImageError, UsageError
 from scoring.images import ImageLimits
@@ -31,6 +33,8 @@ RAW = {
 }
 IMAGE_STATUS = {"image_too_large": 413, "format_not_allowed": 415}
 CODES = {400: "bad_request", 405: "method_not_allowed", 413: "too_large", 415: "unsupported_media_type"}
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+PRINTABLE = "".join(chr(code) for code in range(0x20, 0x7F))
 
 logger = logging.getLogger("cva")
 
@@ -97,7 +101,8 @@ def _scored(model: Any, request: Any) -> Reply:
 def _headers(model: Any, scored: list[Scored]) -> dict[str, str]:
     decode, infer = (sum(times) for times in ([s.decode_ms for s in scored], [s.infer_ms for s in scored]))
     timing = f"decode;dur={decode:.1f}, infer;dur={infer:.1f}"
-    return {"x-model-name": model.name, "x-model-version": model.version, "server-timing": timing}
+    name, version = quote(model.name, PRINTABLE), quote(model.version, PRINTABLE)  # a header holds nothing else
+    return {"x-model-name": name, "x-model-version": version, "server-timing": timing}
 
 
 def _is_raw(request: Any) -> bool:
@@ -119,13 +124,11 @@ def _is_raw(request: Any) -> bool:
 def _threshold(request: Any) -> float | None:
     """`?threshold=0.4`. Raises: UsageError."""
     given = request.args.getlist("threshold")
-    try:
-        value = float(given[0]) if given else 0.0
-    except ValueError:
-        value = -1.0
-    if len(given) > 1 or not 0 <= value <= 1:
+    if not given:
+        return None
+    if len(given) > 1 or not NUMBER.fullmatch(given[0]) or not 0 <= (value := float(given[0])) <= 1:
         raise UsageError("expected one threshold from 0 to 1, found something else", hint="for example ?threshold=0.4")
-    return value if given else None
+    return value
 
 
 def _read(request: Any) -> bytes:
