@@ -35,7 +35,7 @@ def self_test(folder: Path, *, timeout: float = TIMEOUT_SECONDS) -> None:
         raise _failed(folder, f"no answer within {timeout:g} s") from error
     if done.returncode != 0:
         words = (done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"])[-1]
-        raise _failed(folder, words)
+        raise _failed(folder, words.removeprefix(_begin(folder.absolute())))
 
 
 def check_golden(folder: Path) -> int:
@@ -98,9 +98,11 @@ def _expected(folder: Path) -> dict[str, Any]:
 
 
 def _failed(folder: Path, why: str) -> SelfTestError:
-    return SelfTestError(
-        f"the self-test of {folder} failed: {why}", hint="the version in use stays; register a model that passes"
-    )
+    return SelfTestError(f"{_begin(folder)}{why}", hint="the version in use stays; register a model that passes")
+
+
+def _begin(folder: Path) -> str:
+    return f"the self-test of {folder} failed: "
 
 
 def main(arguments: Sequence[str]) -> int:
