@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 # The best so many are looked at, so that no image can make it slow: about 40 an object in a picture of 100 objects,
-# and under 10 ms. Measured at a threshold of .001, a yolov5 answers thousands that nobody would ever see.
+# and 8 ms where 100 boxes stay. At a threshold of .001, a yolov5 answers thousands that nobody would ever see.
 CANDIDATES = 4096
 
 
@@ -20,16 +20,17 @@ def suppress(
 
     A box goes if its intersection over union with a better box of its label is above `iou`.
     """
-    waiting = np.argsort(-scores, kind="stable")[:CANDIDATES]
-    corners = boxes.astype(np.float64)
-    areas = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
+    order = np.argsort(-scores, kind="stable")[:CANDIDATES]
+    left, top, right, bottom = np.ascontiguousarray(boxes[order].T, np.float64)
+    areas, kinds = (right - left) * (bottom - top), labels[order]
+    waiting = np.arange(len(order))
     kept: list[int] = []
     while len(waiting) and len(kept) < most:
         best, waiting = int(waiting[0]), waiting[1:]
         kept.append(best)
-        low = np.maximum(corners[best, :2], corners[waiting, :2])
-        high = np.minimum(corners[best, 2:], corners[waiting, 2:])
-        shared = np.clip(high - low, 0, None).prod(axis=1)
-        covered = shared > iou * (areas[best] + areas[waiting] - shared)
-        waiting = waiting[~(covered & (labels[waiting] == labels[best]))]
-    return np.array(kept, np.int64)
+        wide = np.minimum(right[waiting], right[best]) - np.maximum(left[waiting], left[best])
+        high = np.minimum(bottom[waiting], bottom[best]) - np.maximum(top[waiting], top[best])
+        shared = np.maximum(wide, 0) * np.maximum(high, 0)
+        covered = shared > iou * (areas[waiting] + areas[best] - shared)
+        waiting = waiting[~(covered & (kinds[waiting] == kinds[best]))]
+    return order[kept]
