@@ -62,10 +62,12 @@ def verdicts(result: dict[str, Any]) -> list[str]:
             if rates:
                 best = max(rates, key=lambda name: rates[name])
                 found.append(_said(ours >= rates[best], f"{key}: {ours:.1f} requests/s, {best} {rates[best]:.1f}"))
-    for name in names:
-        if name.startswith("litserve"):
-            share = result["memory"]["cva"]["pss"] / result["memory"][name]["pss"]
-            found.append(_said(share <= MEMORY_SHARE, f"memory: {share:.0%} of {name}'s, at most {MEMORY_SHARE:.0%}"))
+    rates = {name: middle(result, name, "raw-4", "per_second") for name in names if name.startswith("litserve")}
+    for name in sorted(rates, key=lambda name: -rates[name]):
+        share = result["memory"]["cva"]["pss"] / result["memory"][name]["pss"]
+        text = f"memory: {share:.0%} of {name}'s"
+        is_better = name == max(rates, key=lambda each: rates[each])
+        found.append(_said(share <= MEMORY_SHARE, f"{text}, at most {MEMORY_SHARE:.0%}") if is_better else f"({text})")
     return found
 
 
