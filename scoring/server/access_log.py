@@ -66,11 +66,11 @@ class Outermost:
 
 
 def _log_fault(scope: Scope, error: Exception, *, debug: bool) -> None:
-    """One line with the place; the whole traceback only where somebody debugs."""
+    """One line with the place, or with the way to it where somebody debugs; never a traceback with its source lines."""
     frames = traceback.extract_tb(error.__traceback__)
-    place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "nowhere"
+    places = [f"{frame.filename}:{frame.lineno}" for frame in (frames if debug else frames[-1:])]
     words = "request %s failed: %s: %s (%s)"
-    log.error(words, scope[REQUEST_ID], type(error).__name__, error, place, exc_info=error if debug else None)
+    log.error(words, scope[REQUEST_ID], type(error).__name__, error, " > ".join(places) or "nowhere")
 
 
 def _log_request(scope: Scope, status: int, seconds: float) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from starlette.exceptions import HTTPException
@@ -13,32 +11,12 @@ from starlette.middleware.cors import CORSMiddleware
 from scoring.errors import CvaError
 from scoring.server.access_log import Outermost
 from scoring.server.bodies import Bodies
+from scoring.server.context import Context
 from scoring.server.http import on_error, on_http_error
 from scoring.server.keys import KeyRing, Locked
-from scoring.server.metrics import Metrics
 from scoring.server.routes import docs, health, invocations, openinference, page, score, skill, vision
-from scoring.server.service import Service
-from scoring.server.settings import ServeSettings
 
 EXPOSED = ("x-request-id", "x-ms-client-request-id", "x-model-name", "x-model-version", "server-timing", "retry-after")
-
-
-@dataclass(frozen=True)
-class Context:
-    """What every route gets. `reloads` tells about looking for new models, for /metadata."""
-
-    settings: ServeSettings
-    service: Service
-    metrics: Metrics
-    reloads: Callable[[], dict[str, Any]] = dict
-
-    @staticmethod
-    def of(settings: ServeSettings) -> Context:
-        """Everything new; the service has no model yet."""
-        metrics = Metrics()
-        service = Service(settings, metrics)
-        metrics.watch(service)
-        return Context(settings, service, metrics)
 
 
 ROUTERS: tuple[Callable[[Context], APIRouter], ...] = (

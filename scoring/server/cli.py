@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import uvicorn
     from fastapi import FastAPI
 
-    from scoring.server.app import Context
+    from scoring.server.context import Context
     from scoring.server.settings import ServeSettings
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,8 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace, out: Printer) -> None:
     """Raises: CvaError for a model, keys or an address that cannot be used."""
-    from scoring.server.app import Context, create_app
+    from scoring.server.app import create_app
+    from scoring.server.context import Context
     from scoring.server.pulled import open_source
     from scoring.server.reload import Opening, Reloader, listen_for_hangup
 

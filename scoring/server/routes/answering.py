@@ -18,7 +18,7 @@ from scoring.server.service import Answered
 from scoring.wire import to_element, to_error_element
 
 if TYPE_CHECKING:
-    from scoring.server.app import Context
+    from scoring.server.context import Context
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _PRINTABLE = "".join(chr(code) for code in range(0x20, 0x7F))

@@ -15,7 +15,7 @@ from scoring.server.http import encode, new_router
 from scoring.server.swagger import swagger
 
 if TYPE_CHECKING:
-    from scoring.server.app import Context
+    from scoring.server.context import Context
 
 
 def router(context: Context) -> APIRouter:

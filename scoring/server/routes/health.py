@@ -13,7 +13,7 @@ from scoring.server.http import json_response, new_router
 from scoring.server.service import ServedModel
 
 if TYPE_CHECKING:
-    from scoring.server.app import Context
+    from scoring.server.context import Context
     from scoring.server.settings import ServeSettings
 
 

@@ -21,7 +21,7 @@ from scoring.server.routes.answering import (
 )
 
 if TYPE_CHECKING:
-    from scoring.server.app import Context
+    from scoring.server.context import Context
 
 
 def router(context: Context) -> APIRouter:

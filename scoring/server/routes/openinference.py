@@ -27,7 +27,7 @@ from scoring.server.routes.answering import (
 from scoring.server.service import ServedModel, Service
 
 if TYPE_CHECKING:
-    from scoring.server.app import Context
+    from scoring.server.context import Context
 
 Handler = Callable[[Request], Awaitable[Response]]
 BINARY = "inference-header-content-length"

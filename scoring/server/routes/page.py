@@ -18,7 +18,7 @@ from starlette.responses import Response
 from scoring.server.http import new_router
 
 if TYPE_CHECKING:
-    from scoring.server.app import Context
+    from scoring.server.context import Context
 
 TYPES = {
     "html": "text/html; charset=utf-8",

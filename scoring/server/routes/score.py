@@ -13,7 +13,7 @@ from scoring.server.routes.answering import content_type, elements, model_header
 from scoring.wire import parse_score_request
 
 if TYPE_CHECKING:
-    from scoring.server.app import Context
+    from scoring.server.context import Context
 
 RAW = {
     "application/octet-stream": None,

@@ -19,7 +19,7 @@ from scoring.server.routes.answering import expect_type, model_headers
 from scoring.server.service import Answered
 
 if TYPE_CHECKING:
-    from scoring.server.app import Context
+    from scoring.server.context import Context
 
 
 def router(context: Context) -> APIRouter:

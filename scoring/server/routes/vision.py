@@ -22,7 +22,7 @@ from scoring.server.routes.answering import content_type, expect_type, model_hea
 from scoring.server.routes.score import RAW
 
 if TYPE_CHECKING:
-    from scoring.server.app import Context
+    from scoring.server.context import Context
 
 FORM = "multipart/form-data"
 FIELD = "imageData"

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from scoring.server.app import Context, create_app
+from scoring.server.app import create_app
 from scoring.server.cli import listen, make_server
+from scoring.server.context import Context
 from scoring.server.settings import ServeSettings
 from tests.scoring.server.running import Running, served
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from scoring.server.app import Context, create_app
+from scoring.server.app import create_app
 from scoring.server.cli import listen, make_server
+from scoring.server.context import Context
 from scoring.server.service import ServedModel
 from scoring.server.settings import ServeSettings
 from tests.scoring.server.running import Running, served

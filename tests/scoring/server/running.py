@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from scoring.detector import Detector
-from scoring.server.app import Context
 from scoring.server.bodies import Bodies
+from scoring.server.context import Context
 from scoring.server.service import ServedModel
 
 

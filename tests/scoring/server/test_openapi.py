@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from fastapi.routing import APIRoute
 
-from scoring.server.app import ROUTERS, Context
+from scoring.server.app import ROUTERS
+from scoring.server.context import Context
 from scoring.server.settings import ServeSettings
 from tests.scoring.server.running import Running
 
