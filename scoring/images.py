@@ -200,14 +200,16 @@ def _to_rgb(image: Image.Image) -> Image.Image:
             hint="convert it to JPEG or PNG",
         )
     if image.mode in ("P", "PA", "LA", "RGBA", "La", "RGBa") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
+        rgba = image if image.mode == "RGBA" and "transparency" not in image.info else image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
     return image.convert("RGB")
 
 
-def _high_byte(grey: NDArray[np.generic]) -> NDArray[np.uint8]:
+def _high_byte(grey: NDArray[np.integer]) -> NDArray[np.uint8]:
     """16 bits to 8; Pillow's own conversion clips everything above 255 to white."""
-    return (np.clip(grey.astype(np.int64), 0, 65535) >> 8).astype(np.uint8)
+    if grey.dtype.itemsize > 2:
+        grey = np.clip(grey, 0, 65535)
+    return (grey >> 8).astype(np.uint8)
 
 
 def _orientation(image: Image.Image) -> int:
