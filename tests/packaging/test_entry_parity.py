@@ -64,3 +64,11 @@ def test_a_name_in_a_header_is_printable(entry: Any, name: str) -> None:
     ours: dict[str, str] = entry._headers(types.SimpleNamespace(name=name, version="7"), [scored])
     assert ours == model_headers(answered)
     assert all(value.isascii() and value.isprintable() for value in ours.values())
+
+
+def test_a_fault_is_logged_with_its_place_and_without_a_traceback(entry: Any, caplog: pytest.LogCaptureFixture) -> None:
+    reply = entry.reply(None, types.SimpleNamespace(method="POST"), "r-1")  # no headers: our own fault
+    assert reply.status == 500
+    [record] = caplog.records
+    assert record.exc_info is None and "Traceback" not in caplog.text
+    assert "request r-1 failed: AttributeError" in caplog.text and "cva_http.py:" in caplog.text

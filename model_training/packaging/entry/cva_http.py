@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import traceback
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -60,8 +61,10 @@ def reply(model: Any, request: Any, request_id: str = "") -> Reply:
         return _scored(model, request) if request.method == "POST" else _other_method(request)
     except (Refused, UsageError, ImageError) as error:
         return refusal(error, request_id)
-    except Exception:
-        logger.exception("a request failed")
+    except Exception as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]  # the place alone: no log holds a traceback
+        where = f"{frame.filename}:{frame.lineno}"
+        logger.error("request %s failed: %s: %s (%s)", request_id, type(error).__name__, error, where)
         words = "the model failed on this request; the log says why"
         return _json({"message": words, "request_id": request_id}, 500)
 
