@@ -15,7 +15,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from model_training.cli.output import Output
+from model_training.cli.output import Output, plain
 from scoring.errors import CvaError, UsageError
 
 NOUNS = {
@@ -118,8 +118,8 @@ def _report(error: CvaError, out: Output) -> int:
 
         traceback.print_exc()
     for line in getattr(error, "problems", ()):
-        print(f"  {line}", file=sys.stderr)
-    print(f"cva: {error}", file=sys.stderr)
+        print(f"  {plain(line)}", file=sys.stderr)
+    print(f"cva: {plain(str(error))}", file=sys.stderr)
     if out.json_only:
         facts = {"type": type(error).__name__, "message": error.message, "hint": error.hint}
         problems = list(getattr(error, "problems", ()))

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def plain(text: str) -> str:
+    """Without signs that a terminal obeys: names of files, labels and models may be a stranger's."""
+    return _CONTROL.sub("\ufffd", text)
 
 
 class Output:
@@ -21,10 +29,10 @@ class Output:
         return sys.stderr if self.json_only else sys.stdout
 
     def say(self, text: str = "") -> None:
-        print(text, file=self.human, flush=True)
+        print(plain(text), file=self.human, flush=True)
 
     def warn(self, text: str) -> None:
-        print(f"warning: {text}", file=sys.stderr, flush=True)
+        print(f"warning: {plain(text)}", file=sys.stderr, flush=True)
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Columns aligned to their widest cell; numbers to the right."""

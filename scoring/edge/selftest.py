@@ -18,6 +18,7 @@ from scoring.errors import CvaError, SelfTestError
 from scoring.paths import check_path
 
 TIMEOUT_SECONDS = 120
+MAX_WORDS = 1000  # a failure is remembered
 BOX_TOLERANCE, SCORE_TOLERANCE = 0.01, 0.02
 
 Box = Mapping[str, Any]
@@ -30,12 +31,13 @@ def self_test(folder: Path, *, timeout: float = TIMEOUT_SECONDS) -> None:
     package = Path(scoring.__file__).resolve().parents[1]  # also keeps files of the bundle off the import path
     command = [sys.executable, "-m", "scoring.edge.selftest", str(folder.absolute())]
     try:
-        done = subprocess.run(command, cwd=package, capture_output=True, text=True, timeout=timeout, check=False)
+        done = subprocess.run(command, cwd=package, capture_output=True, timeout=timeout, check=False)
     except subprocess.TimeoutExpired as error:
         raise _failed(folder, f"no answer within {timeout:g} s") from error
     if done.returncode != 0:
-        words = (done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"])[-1]
-        raise _failed(folder, words.removeprefix(_begin(folder.absolute())))
+        lines = done.stderr.decode("utf-8", "replace").strip().splitlines()  # a stranger's graph has a say in them
+        words = lines[-1] if lines else f"it ended with status {done.returncode}"
+        raise _failed(folder, words.removeprefix(_begin(folder.absolute()))[:MAX_WORDS])
 
 
 def check_golden(folder: Path) -> int:
