@@ -80,6 +80,14 @@ def test_bad_json_and_wrong_shapes_are_400(server: Running, route: str, body: by
 
 
 @json_routes
+def test_a_message_of_very_many_values_is_413_and_not_parsed(server: Running, route: str) -> None:
+    """It is not JSON at its end, which a parser would say."""
+    answer = server.ask("POST", route, b'{"data":[' + b"[]," * 60_000 + b"]", content_type=JSON)
+    assert answer.status == 413
+    assert "JSON values" in error_of(answer, route)[0]
+
+
+@json_routes
 def test_bad_base64_is_400_but_for_a_record_of_a_batch(server: Running, route: str) -> None:
     answer = server.post(route, message(route, "@@@"))
     if route == "/skill":
