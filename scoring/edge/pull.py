@@ -157,6 +157,11 @@ class _Pull:
         except NotFoundError as error:
             raise OfflineError(f"the registry lists {target.version} and lacks it: {error.message}") from error
         manifest = parse_manifest(data, target.manifest_sha256)
+        if manifest.name != target.name:
+            raise IntegrityError(
+                f"expected a bundle of {target.name}, found one of {manifest.name[:100]!r}",
+                hint="the registry mixed models up; register or publish the model again",
+            )
         check_compatible(manifest)
         check_memory(manifest)
         return data, manifest, admitted

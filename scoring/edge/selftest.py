@@ -24,12 +24,17 @@ BOX_TOLERANCE, SCORE_TOLERANCE = 0.01, 0.02
 Box = Mapping[str, Any]
 
 
-def self_test(folder: Path, *, timeout: float = TIMEOUT_SECONDS) -> None:
-    """Run the golden images in a process of their own. Raises: SelfTestError."""
+def self_test(folder: Path, *, timeout: float = TIMEOUT_SECONDS, memory: int | None = None) -> None:
+    """Run the golden images in a process of their own, with `memory` bytes at most (default: what is available now).
+
+    Raises: SelfTestError.
+    """
     import scoring
+    from scoring.edge.room import available_memory
 
     package = Path(scoring.__file__).resolve().parents[1]  # also keeps files of the bundle off the import path
-    command = [sys.executable, "-m", "scoring.edge.selftest", str(folder.absolute())]
+    most = memory or available_memory() or 0
+    command = [sys.executable, "-m", "scoring.edge.selftest", str(folder.absolute()), str(most)]
     try:
         done = subprocess.run(command, cwd=package, capture_output=True, timeout=timeout, check=False)
     except subprocess.TimeoutExpired as error:
@@ -107,11 +112,26 @@ def _begin(folder: Path) -> str:
     return f"the self-test of {folder} failed: "
 
 
+def _limit_memory(most: int) -> None:
+    """No effect for 0, or where the system has no such limit."""
+    if not most or sys.platform == "win32":
+        return
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
 def main(arguments: Sequence[str]) -> int:
+    """FOLDER and the bytes of memory that it may take (0: any)."""
     try:
+        _limit_memory(int(arguments[1]))
         count = check_golden(Path(arguments[0]))
     except CvaError as error:
         print(error.message, file=sys.stderr)
+        return 1
+    except MemoryError:
+        print(f"it needs more than {int(arguments[1]) >> 20} MiB of memory", file=sys.stderr)
         return 1
     print(json.dumps({"images": count}))
     return 0

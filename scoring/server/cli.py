@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from scoring.errors import StorageError, UsageError
+from scoring.keys import SHORTEST
 from scoring.server import arguments
 from scoring.server.memory import keep_freed_memory
 
@@ -172,6 +173,8 @@ def _log_to_stderr(settings: ServeSettings) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     if settings.keys_file and os.environ.get("KEY"):
         log.warning("KEY is not used: the keys are those of CVA_KEYS_FILE")
+    if any(len(key) < SHORTEST for key in settings.keys):
+        log.warning("KEY has fewer than %d characters and can be guessed; give it a longer one", SHORTEST)
 
 
 def _allow_many_connections() -> None:

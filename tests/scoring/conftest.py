@@ -100,8 +100,8 @@ def make_bundle(folder: Path, *, onnx: bytes | None = None, golden: bool = True,
 
 @pytest.fixture
 def tiny_bundle(tmp_path: Path) -> Callable[..., Path]:
-    """`tiny_bundle("name", **changes)` writes a bundle into the test's folder and gives its path."""
-    return lambda name="bundle", **options: make_bundle(tmp_path / name, **options)
+    """`tiny_bundle("folder", **changes)` writes a bundle into the test's folder and gives its path."""
+    return lambda folder="bundle", /, **options: make_bundle(tmp_path / folder, **options)
 
 
 @pytest.fixture

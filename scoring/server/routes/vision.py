@@ -6,6 +6,7 @@ other route, /url, is refused: this server opens no addresses.
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from starlette.responses import Response
 from scoring.adapters.custom_vision import to_answer
 from scoring.adapters.multipart import read_field
 from scoring.errors import UsageError
+from scoring.server.bodies import LARGE
 from scoring.server.http import json_response, new_router, read_body
 from scoring.server.routes.answering import content_type, expect_type, model_headers, score_images, threshold_of
 from scoring.server.routes.score import RAW
@@ -39,7 +41,9 @@ def router(context: Context) -> APIRouter:
         threshold = threshold_of(request)
         body = await read_body(request, context.settings)
         if content_type(request) == FORM:
-            body = read_field(body, request.headers["content-type"], FIELD)
+            kind = request.headers["content-type"]
+            apart = len(body) > LARGE  # beside the event loop
+            body = await asyncio.to_thread(read_field, body, kind, FIELD) if apart else read_field(body, kind, FIELD)
         answered, [scored] = await score_images(request, context, [body], threshold)
         if scored.found is None:
             assert scored.error is not None

@@ -288,3 +288,10 @@ def test_pull_from_another_process_while_locked(shelf: Any, tmp_path: Path) -> N
     with Store(device(tmp_path)).lock():
         done = subprocess.run(command, cwd=Path(__file__).resolve().parents[3], env=os.environ, check=False)
     assert done.returncode == 75
+
+
+def test_a_bundle_of_another_model_is_refused(shelf: Any, get: Callable[..., PullResult], tmp_path: Path) -> None:
+    shelf.put(1, name="Bottles")
+    with pytest.raises(IntegrityError, match="expected a bundle of Caps, found one of 'Bottles'"):
+        get()
+    assert Store(device(tmp_path)).current() is None

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from scoring.edge.selftest import compare
+from scoring.edge.selftest import compare, self_test
+from scoring.errors import SelfTestError
 
 TOLERANCE = {"box": 0.01, "score": 0.02}
 
@@ -40,3 +44,11 @@ def test_compare(expected: list[dict[str, Any]], found: list[dict[str, Any]], di
 def test_the_threshold_of_the_label_counts() -> None:
     assert not compare([box(score=0.51)], [], TOLERANCE, {"cap": 0.5, "no cap": 0.1})
     assert compare([box(score=0.51, label="no cap")], [], TOLERANCE, {"cap": 0.5, "no cap": 0.1})
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's limits")
+def test_it_takes_no_more_memory_than_it_may(tiny_bundle: Callable[..., Path]) -> None:
+    bundle = tiny_bundle()
+    self_test(bundle, memory=2 << 30)
+    with pytest.raises(SelfTestError):
+        self_test(bundle, memory=8 << 20)
