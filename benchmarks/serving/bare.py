@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +50,8 @@ def floor(detector: Detector, pictures: Sequence[bytes]) -> Callable[[int], obje
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(detector.bundle.model, options, providers=["CPUExecutionProvider"])
-    spec, low = detector.bundle.preprocess, np.array(detector.bundle.postprocess.score_threshold, np.float32)
+    spec, threshold = detector.bundle.preprocess, detector.bundle.postprocess.score_threshold
+    low = np.array(min(threshold.values()) if isinstance(threshold, Mapping) else threshold, np.float32)
     shape = next(each.shape for each in session.get_inputs() if each.name == "score_threshold")
     arrays = [preprocess(open_image(each), spec)[0][None] for each in pictures]
 

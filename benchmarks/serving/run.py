@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--requests", type=int, default=200, help="a block; twice as many at concurrency 4")
     parser.add_argument("--pictures", type=int, default=32)
+    parser.add_argument("--bundle", type=Path, help="the model to serve (default: a nano with random weights)")
     parser.add_argument("--only", default="", help="contestants' names, separated by commas")
     parser.add_argument("--minutes", type=float, default=25, help="no further round is begun after this")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "serving.json")
@@ -55,6 +56,7 @@ def benchmark(chosen: list[Contestant], args: argparse.Namespace, scratch: Path)
     began, folder = time.monotonic(), scratch / "given"
     about = {"command": " ".join(sys.orig_argv[1:]), "host": host(), "commit": _commit()}
     prepare = ["-m", "benchmarks.serving.prepare", str(folder), "--pictures", str(args.pictures)]
+    prepare += ["--bundle", str(args.bundle)] if args.bundle else []
     model = json.loads(_last_line([sys.executable, *prepare]))
     memory = {each.name: alone(each, folder, scratch, args.requests) for each in chosen}
     rounds: list[dict[str, Any]] = []
