@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -12,6 +13,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 # CI judges a change by the same examples each time; at home every run looks for new ones.
+# Started in the background, a shell ignores interrupts, and so would every process that the tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 hypothesis.settings.register_profile("ci", derandomize=True, database=None)
 if os.environ.get("CVA_CI"):
     hypothesis.settings.load_profile("ci")
