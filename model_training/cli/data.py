@@ -149,7 +149,7 @@ def list_datasets(args: argparse.Namespace, out: Output) -> list[dict[str, Any]]
 
 def show_dataset(args: argparse.Namespace, out: Output) -> dict[str, Any]:
     from model_training.cli.data_text import dataset_json, say_dataset
-    from model_training.workspaces.local.dataset_files import details
+    from model_training.workspaces.dataset_files import details
     from model_training.workspaces.local.workspace import LocalWorkspace
 
     datasets = LocalWorkspace.open().datasets

@@ -29,8 +29,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def info(args: argparse.Namespace, out: Output) -> dict[str, Any]:
+    from model_training.workspaces.files import read_json
     from model_training.workspaces.local import LocalWorkspace
-    from model_training.workspaces.local.files import read_json
     from model_training.workspaces.local.gc import size
 
     workspace = LocalWorkspace.open()

@@ -16,7 +16,8 @@ from model_training.cli.main import main
 from model_training.data.formats import FORMATS
 from model_training.data.jsonl import write_rows
 from model_training.data.rows import Box, Row
-from model_training.workspaces.local import LocalWorkspace, dataset_files
+from model_training.workspaces import dataset_files
+from model_training.workspaces.local import LocalWorkspace
 from tests.contracts.workspace_contract import pictures
 
 Cva = Callable[..., tuple[int, str, str]]

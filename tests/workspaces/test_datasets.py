@@ -20,8 +20,9 @@ from model_training.data.jsonl import read_rows, resolve_image
 from model_training.data.mltable import read_mltable
 from model_training.data.rows import Box, Row
 from model_training.data.split import SplitOptions
+from model_training.workspaces import dataset_files
 from model_training.workspaces.base import Dataset
-from model_training.workspaces.local import LocalWorkspace, dataset_files, dataset_import
+from model_training.workspaces.local import LocalWorkspace, dataset_import
 from model_training.workspaces.local.dataset_import import INCOMING
 from model_training.workspaces.local.locking import file_lock
 from scoring.errors import ConflictError, DataError, IntegrityError, NotFoundError, UsageError
@@ -262,7 +263,8 @@ IMPORT = """
 import os, signal, sys
 from pathlib import Path
 from model_training.data.jsonl import read_rows
-from model_training.workspaces.local import LocalWorkspace, dataset_import, dataset_files, files
+from model_training.workspaces import dataset_files, files
+from model_training.workspaces.local import LocalWorkspace, dataset_import
 import model_training.data.scanning as scanning
 
 folder, module, step, after = sys.argv[1:]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from model_training.workspaces.files import write_text
 from model_training.workspaces.local import LocalWorkspace, layout
-from model_training.workspaces.local.files import write_text
 from model_training.workspaces.local.layout import open_layout
 from model_training.workspaces.local.locking import file_lock
 from scoring.edge.registry import find_workspace

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model_training.workspaces import lineage
 from model_training.workspaces.base import Model
-from model_training.workspaces.local import LocalWorkspace, lineage
+from model_training.workspaces.local import LocalWorkspace
 from model_training.workspaces.local.registry import Registry
 from scoring.errors import ConflictError, CvaError, IncompatibleError, IntegrityError, NotFoundError, UsageError
 from tests.contracts.bundles import decision, tiny_bundle

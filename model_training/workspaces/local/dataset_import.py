@@ -18,11 +18,12 @@ from model_training.data.problems import Problem
 from model_training.data.rows import Row
 from model_training.data.scanning import Picture, cores, scan
 from model_training.data.split import Assignment, SplitOptions, split_rows
+from model_training.workspaces import dataset_files
 from model_training.workspaces.base import Dataset, Event, Reporter
-from model_training.workspaces.local import dataset_files
-from model_training.workspaces.local.layout import Layout, check_name, now
+from model_training.workspaces.local.layout import Layout
 from model_training.workspaces.local.locking import file_lock
 from model_training.workspaces.local.store import ImageStore
+from model_training.workspaces.names import check_name, now
 from scoring.errors import ConflictError
 from scoring.files import sync_folder
 

@@ -19,8 +19,8 @@ from model_training.data.problems import Problem
 from model_training.data.rows import Row
 from model_training.data.scanning import Progress
 from model_training.data.split import SplitOptions, split_rows
+from model_training.workspaces import dataset_files, references
 from model_training.workspaces.base import Dataset, Datastores, Reporter, Split, silent
-from model_training.workspaces.local import dataset_files, references
 from model_training.workspaces.local.dataset_import import (
     INCOMING,
     Imported,

@@ -17,9 +17,10 @@ from urllib.parse import urlsplit
 from model_training.data.image_folder import header_size
 from model_training.data.image_urls import resolve_image
 from model_training.data.rows import Row
+from model_training.workspaces import files
 from model_training.workspaces.base import Datastore
-from model_training.workspaces.local import files
-from model_training.workspaces.local.layout import Layout, check_name
+from model_training.workspaces.local.layout import Layout
+from model_training.workspaces.names import check_name
 from scoring.errors import ConflictError, IntegrityError, NotFoundError, StorageError, UsageError
 
 

@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from model_training.workspaces import files
 from model_training.workspaces.base import Endpoint, PublishedPipeline, Run
-from model_training.workspaces.local import files
-from model_training.workspaces.local.layout import check_name, now
+from model_training.workspaces.names import check_name, now
 from scoring.errors import NotFoundError
 from scoring.files import sync_folder
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from model_training.workspaces.local.files import PARTIAL
+from model_training.workspaces.files import PARTIAL
 from model_training.workspaces.local.layout import Layout
 from model_training.workspaces.local.locking import is_held
 from model_training.workspaces.local.registry import Registry

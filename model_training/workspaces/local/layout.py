@@ -5,19 +5,17 @@ Every path that is stored inside is relative to the folder, so it can be moved. 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 
-from model_training.workspaces.local import files
+from model_training.workspaces import files
 from model_training.workspaces.local.locking import FileLock, file_lock
-from scoring.errors import IncompatibleError, StorageError, UsageError
+from model_training.workspaces.names import now
+from scoring.errors import IncompatibleError, StorageError
 
 SCHEMA = 1
 MIGRATIONS: Mapping[int, Callable[[Path], None]] = {}  # from that schema number to the next one
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -56,21 +54,6 @@ class Layout:
     @property
     def mlflow(self) -> Path:
         return self.root / "mlflow.db"
-
-
-def now() -> str:
-    """UTC with microseconds: two promotions in one second still have an order."""
-    return datetime.now(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def check_name(name: str, what: str) -> str:
-    """The one rule for names of datasets, models, experiments and endpoints (CONTRACTS 7). Raises: UsageError."""
-    if not NAME.fullmatch(name):
-        raise UsageError(
-            f"{what} {name!r}: expected 1 to 100 letters, digits, '_', '.' or '-', the first a letter or digit",
-            hint="choose another name",
-        )
-    return name
 
 
 def open_layout(root: Path, migrations: Mapping[int, Callable[[Path], None]] = MIGRATIONS) -> Layout:

@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from model_training.workspaces.local.files import write_text
+from model_training.workspaces.files import write_text
 from scoring.errors import StorageError
 
 RUN_TAG = "cva.run_id"

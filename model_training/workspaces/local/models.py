@@ -11,21 +11,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from model_training.workspaces import lineage
 from model_training.workspaces.base import Bundle, Datasets, GateDecision, Json, Model
-from model_training.workspaces.local import lineage
-from model_training.workspaces.local.files import read_json
-from model_training.workspaces.local.layout import Layout, check_name, now
+from model_training.workspaces.files import read_json
+from model_training.workspaces.local.layout import Layout
 from model_training.workspaces.local.mlflow_store import Tracking
 from model_training.workspaces.local.registration import Registration, TrackedRun, manifest_digest
 from model_training.workspaces.local.registry import CHAMPION_SINCE, Entry, Registry
 from model_training.workspaces.local.runs import LocalRuns
+from model_training.workspaces.names import check_name, now
+from model_training.workspaces.tags import model_tags
 from scoring.errors import ConflictError, IntegrityError, NotFoundError, StorageError
-
-METRIC_TAGS = {
-    "Mean Average Precision": "mean_average_precision",
-    "Precision": "precision",
-    "Recall": "recall",
-}
 
 
 class LocalModels:
@@ -206,21 +202,10 @@ def _manifest(folder: Path) -> Json:
 def _entry(name: str, version: int, bundle: Path, manifest: Json, decision: GateDecision, run_id: str) -> Entry:
     created = now()
     digest = manifest_digest(bundle)
-    tags = _tags(manifest, decision) | {"run_id": run_id, "manifest_sha256": digest}
+    tags = model_tags(manifest, decision) | {"run_id": run_id, "manifest_sha256": digest}
     if decision.promote:
         tags[CHAMPION_SINCE] = created
     return {"path": f"{name}/{version}", "manifest_sha256": digest, "created_at": created, "tags": tags}
-
-
-def _tags(manifest: Json, decision: GateDecision) -> dict[str, str]:
-    """Strings, as Azure ML has them; an undefined number has no tag."""
-    metrics: Mapping[str, Any] = manifest.get("metrics", {})
-    dataset: Mapping[str, Any] = manifest.get("source", {}).get("dataset", {})
-    tags = {tag: metrics.get(key) for tag, key in METRIC_TAGS.items()}
-    tags |= {"metrics_split": metrics.get("split"), "model_framework": "ONNX", "task": manifest.get("task")}
-    tags |= {"algorithm": manifest.get("algorithm"), "dataset_name": dataset.get("name")}
-    tags |= {"dataset_version": dataset.get("version"), "gate": decision.code, "gate_reason": decision.reason[:1000]}
-    return {key: str(value) for key, value in tags.items() if value is not None}
 
 
 def _numbers(manifest: Json) -> dict[str, float]:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from model_training.workspaces.local import files
+from model_training.workspaces import files
 from model_training.workspaces.local.layout import Layout
 from model_training.workspaces.local.mlflow_store import Tracking
 from model_training.workspaces.local.registry import CHAMPION_SINCE, Entry, Registry

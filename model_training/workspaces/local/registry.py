@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model_training.workspaces.local import files
+from model_training.workspaces import files
 from scoring.errors import IncompatibleError, NotFoundError, UsageError
 
 SCHEMA = 1

@@ -14,10 +14,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from model_training.workspaces import files
 from model_training.workspaces.base import Event
-from model_training.workspaces.local import files
-from model_training.workspaces.local.layout import now
 from model_training.workspaces.local.locking import is_held, try_lock
+from model_training.workspaces.names import now
 from scoring.errors import ConflictError
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from model_training.workspaces.base import Event, Json, Reporter, Run
-from model_training.workspaces.local.layout import Layout, check_name, now
+from model_training.workspaces.local.layout import Layout
 from model_training.workspaces.local.run_files import RunFiles
+from model_training.workspaces.names import check_name, now
 from scoring.errors import ConflictError, NotFoundError, UsageError
 
 ENDED = ("Completed", "Failed", "Canceled")

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from model_training.workspaces.local.files import PARTIAL
+from model_training.workspaces.files import PARTIAL
 from scoring.errors import IntegrityError
 from scoring.files import sha256_of
 

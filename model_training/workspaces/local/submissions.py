@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from model_training.workspaces.base import Dataset, Event, Json, PublishedPipeline, Reporter, Run, silent
 from model_training.workspaces.local.execution import recorded, tee
-from model_training.workspaces.local.layout import check_name
+from model_training.workspaces.names import check_name
 from scoring.errors import UsageError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from model_training.workspaces.local import files
+from model_training.workspaces import files
 
 PACKAGES = ("cv-accelerator", "torch", "numpy", "pillow", "onnx", "onnxruntime", "optuna", "opencv-python-headless")
 SEEN_PARTS = ("train", "validation")  # validation chose the epoch and the threshold: it counts as seen

@@ -17,8 +17,8 @@ from model_training.data.mltable import write_mltable
 from model_training.data.parts import PARTS
 from model_training.data.rows import Row
 from model_training.data.split import Assignment, SplitOptions, split_sha256
+from model_training.workspaces import files
 from model_training.workspaces.base import Dataset, Split
-from model_training.workspaces.local import files
 from scoring.errors import NotFoundError
 
 

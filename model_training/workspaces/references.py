@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from model_training.workspaces.local.layout import check_name
+from model_training.workspaces.names import check_name
 from scoring.errors import UsageError
 
 SUFFIXES = {"-train": "train", "-val": "validation", "-validation": "validation", "-test": "test"}

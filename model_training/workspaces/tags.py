@@ -1,0 +1,25 @@
+"""What a registered version says of itself in tags: strings, as Azure ML has them. Knows no registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from model_training.workspaces.base import GateDecision, Json
+
+METRIC_TAGS = {
+    "Mean Average Precision": "mean_average_precision",
+    "Precision": "precision",
+    "Recall": "recall",
+}
+
+
+def model_tags(manifest: Json, decision: GateDecision) -> dict[str, str]:
+    """Strings, as Azure ML has them; an undefined number has no tag."""
+    metrics: Mapping[str, Any] = manifest.get("metrics", {})
+    dataset: Mapping[str, Any] = manifest.get("source", {}).get("dataset", {})
+    tags = {tag: metrics.get(key) for tag, key in METRIC_TAGS.items()}
+    tags |= {"metrics_split": metrics.get("split"), "model_framework": "ONNX", "task": manifest.get("task")}
+    tags |= {"algorithm": manifest.get("algorithm"), "dataset_name": dataset.get("name")}
+    tags |= {"dataset_version": dataset.get("version"), "gate": decision.code, "gate_reason": decision.reason[:1000]}
+    return {key: str(value) for key, value in tags.items() if value is not None}
