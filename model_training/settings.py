@@ -13,24 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from model_training.errors import NotFoundError, UsageError
+from model_training.setting_rules import check_settings
 
 FILE_NAME = "variable_template.yml"
 MAX_BYTES = 1 << 20
 
-# https://learn.microsoft.com/azure/virtual-machines/sizes/retirement/retired-sizes-list
-RETIRED_SIZES = {
-    "standard_nc6": "Standard_NC4as_T4_v3",
-    "standard_nc12": "Standard_NC8as_T4_v3",
-    "standard_nc24": "Standard_NC16as_T4_v3",
-    "standard_nc24r": "Standard_NC64as_T4_v3",
-    "standard_nc6s_v2": "Standard_NC4as_T4_v3",
-    "standard_nc12s_v2": "Standard_NC8as_T4_v3",
-    "standard_nc24s_v2": "Standard_NC16as_T4_v3",
-    "standard_nc6s_v3": "Standard_NC24ads_A100_v4",
-    "standard_nc12s_v3": "Standard_NC48ads_A100_v4",
-    "standard_nc24s_v3": "Standard_NC96ads_A100_v4",
-    "standard_nc24rs_v3": "Standard_NC96ads_A100_v4",
-}
 _REFERENCE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_.]*)\)")
 
 
@@ -110,9 +97,8 @@ def parse_settings(text: str, *, source: Path | None) -> Settings:
     defaults = {name: str(f.default) for name, f in known.items()}
     expanded = _expand({**defaults, **values}, where)
     typed = {known[name].name: _typed(name, value, known[name].type, where) for name, value in expanded.items()}
-    settings = Settings(**typed, groups=groups, source=source)
-    _check(settings, where)
-    return settings
+    check_settings(typed, where)
+    return Settings(**typed, groups=groups, source=source)
 
 
 def _nearest(start: Path) -> Path | None:
@@ -179,22 +165,3 @@ def _typed(name: str, value: str, kind: Any, where: str) -> Any:
     if not re.fullmatch(r"\d{1,6}", value):
         raise UsageError(f"{where}: {name} must be a whole number, found '{value}'", hint="for example 1")
     return int(value)
-
-
-def _check(settings: Settings, where: str) -> None:
-    for name in ("vm_size", "cpu_vm_size"):
-        size = getattr(settings, name)
-        if size.lower() in RETIRED_SIZES:
-            raise UsageError(
-                f"{where}: {name.upper()} {size} is retired by Azure", hint=f"use {RETIRED_SIZES[size.lower()]} instead"
-            )
-    if settings.azureml_sdk not in ("v1", "v2"):
-        raise UsageError(
-            f"{where}: AZUREML_SDK must be v1 or v2, found '{settings.azureml_sdk}'", hint="v1 is the default"
-        )
-    if settings.aml_cluster_min_nodes > settings.aml_cluster_max_nodes:
-        raise UsageError(
-            f"{where}: AML_CLUSTER_MIN_NODES {settings.aml_cluster_min_nodes} is above AML_CLUSTER_MAX_NODES "
-            f"{settings.aml_cluster_max_nodes}",
-            hint="0 nodes at least costs nothing while idle",
-        )

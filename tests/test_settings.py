@@ -49,6 +49,13 @@ def test_a_missing_template_is_named(tmp_path: Path) -> None:
         ("variables: {AML_CLUSTER_MAX_NODES: many}", "whole number"),
         ("variables: {AML_CLUSTER_MIN_NODES: 3}", "above"),
         ("variables: {AZUREML_SDK: v3}", "v1 or v2"),
+        ("variables: {WORKSPACE_NAME: no}", "WORKSPACE_NAME must be 3 to 33"),
+        ("variables: {LOCATION: West Europe}", "such as westeurope"),
+        ("variables: {EDGE_STORAGE_ACCOUNT: Edge-Store}", "3 to 24 small letters"),
+        ("variables: {SUBSCRIPTION_ID: mine}", "a subscription's id"),
+        ("variables: {AML_COMPUTE_CLUSTER_NAME: gpu-1}", "2 to 32 letters"),  # Azure's own rule: no -1 at the end
+        ("variables: {AML_CPU_CLUSTER_NAME: gpu-cluster}", "wait for ever"),
+        ("variables: {IDLE_SECONDS_BEFORE_SCALEDOWN: 5}", "60 to 86400"),
         ("variables: [3]", "expected name and value"),
         ("[]", "expected `variables:`"),
         ("variables: [", "not YAML"),
@@ -62,7 +69,7 @@ def test_what_is_wrong_is_said_with_what_to_do(text: str, expected: str) -> None
 
 
 def test_groups_are_listed_and_not_expected_here() -> None:
-    settings = parse_settings("variables:\n- group: secrets\n- name: BASE_NAME\n  value: x", source=None)
+    settings = parse_settings("variables:\n- group: secrets\n- name: BASE_NAME\n  value: caps", source=None)
     assert settings.groups == ("secrets",)
 
 

@@ -127,7 +127,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--concurrency", type=int, default=1)
     parser.add_argument("--requests", type=int, default=100)
-    parser.add_argument("--warm-up", type=int, default=20)
+    parser.add_argument("--warm-up", type=int, default=8)
     args = parser.parse_args()
     prepared = requests(args.port, args.kind, args.folder)
     some = (prepared[at % len(prepared)] for at in range(args.warm_up + args.requests))

@@ -1,10 +1,10 @@
 """The serving benchmark: the same model and scoring function behind three servers, measured in turns in one run.
 
-    .venv/bin/python -m benchmarks.serving.run --rounds 8          # about 15 minutes on two quiet cores
+    .venv/bin/python -m benchmarks.serving.run --rounds 40         # about 20 minutes on two quiet cores
     .venv/bin/python -m benchmarks.serving.run --rounds 1 --requests 40 --out /tmp/smoke.json
 
 First every server must give the answers that a direct call gives. Then each is started alone for its memory. Then all
-run, and in every round each in turn is measured while the others are held still (SIGSTOP). CPU is that of the
+run, and for each kind of load each in turn is measured while the others are held still (SIGSTOP). CPU is that of the
 server's whole process tree, from /proc. Prints and writes one JSON file; `table.py` draws README's table from it.
 """
 
@@ -32,8 +32,8 @@ BOX_TOLERANCE, SCORE_TOLERANCE = 1e-5, 1e-4
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--requests", type=int, default=200, help="a block; twice as many at concurrency 4")
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--requests", type=int, default=20, help="a block; twice as many at concurrency 4")
     parser.add_argument("--pictures", type=int, default=32)
     parser.add_argument("--bundle", type=Path, help="the model to serve (default: a nano with random weights)")
     parser.add_argument("--only", default="", help="contestants' names, separated by commas")
@@ -58,7 +58,7 @@ def benchmark(chosen: list[Contestant], args: argparse.Namespace, scratch: Path)
     prepare = ["-m", "benchmarks.serving.prepare", str(folder), "--pictures", str(args.pictures)]
     prepare += ["--bundle", str(args.bundle)] if args.bundle else []
     model = json.loads(_last_line([sys.executable, *prepare]))
-    memory = {each.name: alone(each, folder, scratch, args.requests) for each in chosen}
+    memory = {each.name: alone(each, folder, scratch, 200) for each in chosen}
     rounds: list[dict[str, Any]] = []
     with ExitStack() as stack:
         running = [start(each, folder, scratch) for each in chosen]
@@ -71,8 +71,7 @@ def benchmark(chosen: list[Contestant], args: argparse.Namespace, scratch: Path)
         for number in range(args.rounds):
             if time.monotonic() - began > args.minutes * 60:
                 break
-            turn = number % len(running)
-            rounds.append(one_round([*running[turn:], *running[:turn]], bare, folder, args.requests))
+            rounds.append(one_round(number, running, bare, folder, args.requests))
             say(number, rounds[-1])
     return {"about": about, "model": model, "memory": memory, "rounds": rounds}
 
@@ -112,17 +111,24 @@ def alone(contestant: Contestant, folder: Path, scratch: Path, requests: int) ->
         processes.end(server.process)
 
 
-def one_round(turns: list[Running], bare: Bare, folder: Path, requests: int) -> dict[str, Any]:
-    result: dict[str, Any] = {"bare": bare.measure(requests)}
-    for server in turns:
-        processes.go_on(server.pid)
-        blocks = {}
-        for kind in KINDS:
-            for concurrency in CONCURRENCY:
-                count = requests * (2 if concurrency > 1 else 1)
-                blocks[f"{kind}-{concurrency}"] = block(server, folder, kind, concurrency, count)
-        processes.hold(server.pid)
-        result[server.contestant.name] = blocks
+def one_round(number: int, running: list[Running], bare: Bare, folder: Path, requests: int) -> dict[str, Any]:
+    """One kind of load after another, and within it one contestant after another, the loop among them.
+
+    So what is compared is measured within seconds: on a shared machine the cost of the same work drifts by minutes.
+    """
+    result: dict[str, Any] = {"bare": {}, **{each.contestant.name: {} for each in running}}
+    turns: list[Running | Bare] = [bare, *running]
+    for kind in KINDS:
+        for concurrency in CONCURRENCY:
+            key, count = f"{kind}-{concurrency}", requests * (2 if concurrency > 1 else 1)
+            number += 1  # each kind begins with another contestant
+            for each in (turns[(number + at) % len(turns)] for at in range(len(turns))):
+                if isinstance(each, Bare):
+                    result["bare"][key] = each.measure(requests)
+                    continue
+                processes.go_on(each.pid)
+                result[each.contestant.name][key] = block(each, folder, kind, concurrency, count)
+                processes.hold(each.pid)
     return result
 
 
@@ -185,7 +191,7 @@ def bare_loop(folder: Path) -> Bare:
 
 def say(number: int, values: dict[str, Any]) -> None:
     bare = values["bare"]
-    costs = "  ".join(f"{name} {each['cpu_ms']:.2f}" for name, each in bare.items())
+    costs = "   ".join(f"{key} {each['score']['cpu_ms']:.2f}" for key, each in bare.items())
     print(f"round {number + 1}: bare CPU-ms an image: {costs}", flush=True)
     for name, blocks in values.items():
         if name != "bare":

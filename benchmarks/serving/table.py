@@ -89,11 +89,11 @@ def middle(result: dict[str, Any], name: str, key: str, what: str) -> float:
 
 
 def added(result: dict[str, Any], name: str, key: str) -> float:
-    return median(each[name][key]["cpu_ms"] - each["bare"]["score"]["cpu_ms"] for each in result["rounds"])
+    return median(each[name][key]["cpu_ms"] - each["bare"][key]["score"]["cpu_ms"] for each in result["rounds"])
 
 
 def bare(result: dict[str, Any], what: str) -> float:
-    return median(each["bare"][what]["cpu_ms"] for each in result["rounds"])
+    return median(each[what]["cpu_ms"] for turn in result["rounds"] for each in turn["bare"].values())
 
 
 def _cells(result: dict[str, Any], name: str, key: str) -> list[str]:

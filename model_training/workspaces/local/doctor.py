@@ -10,11 +10,11 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from importlib import metadata
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from model_training.workspaces.findings import FAIL, OK, WARN, Finding
 from model_training.workspaces.local.store import ImageStore
 from scoring.errors import CvaError
 from scoring.files import sha256_of
@@ -22,20 +22,11 @@ from scoring.files import sha256_of
 if TYPE_CHECKING:
     from model_training.workspaces.local.workspace import LocalWorkspace
 
-OK, WARN, FAIL = "ok", "warn", "fail"
 LOW_DISK = 2 << 30  # bytes
 NO_DISK = 200 << 20
 SAMPLE = 200  # images that are hashed
 PACKAGES = ("torch", "opencv-python-headless", "safetensors", "onnx", "onnxscript", "optuna", "mlflow", "hotcoco")
 BASE = ("numpy", "pillow", "onnxruntime", "pyyaml")
-
-
-@dataclass(frozen=True)
-class Finding:
-    check: str
-    status: str  # ok | warn | fail
-    found: str
-    todo: str = ""
 
 
 def examine(workspace: LocalWorkspace, *, sample: int = SAMPLE) -> list[Finding]:

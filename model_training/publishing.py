@@ -1,0 +1,96 @@
+"""What a published pipeline's step is made of, staged in a folder: the code as git has it, the job, the pins.
+
+Only files that git tracks go to Azure: no secret, workspace or virtual environment that lies beside them. Knows nothing
+about how a step is published.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from model_training.settings import Settings
+from model_training.workspaces.azureml.service import StepCode
+from scoring.errors import NotFoundError, UsageError
+from scoring.files import write_bytes
+
+PACKAGES = ("model_training", "scoring")
+REQUIREMENTS = "requirements/step.txt"
+JOB = "job.yml"
+PYTHON = "3.11"
+MAX_BYTES = 20 << 20  # Azure ML takes 300 MB; ours is 2, so more means that something strayed in
+SCRIPTS = {"training": "model_training/step.py", "batch-scoring": "model_training/batch_step.py"}
+
+
+@dataclass(frozen=True)
+class Staged:
+    """`sha256` is that of every path and its bytes; `untracked` are Python files that git does not know and that stay."""
+
+    folder: Path
+    sha256: str
+    bytes: int
+    files: int
+    untracked: Sequence[str]
+
+
+def stage(folder: Path, template: str, root: Path | None = None) -> Staged:
+    """Fill an empty `folder` from the checkout at `root` (this code's own).
+
+    Raises: NotFoundError where the code is not a git checkout; UsageError where it is too large.
+    """
+    root = root or Path(__file__).resolve().parents[1]
+    tracked = _git(root, "ls-files", "-z", "--", *PACKAGES, REQUIREMENTS)
+    if REQUIREMENTS not in tracked:
+        raise NotFoundError(
+            f"{root} has no {REQUIREMENTS} that git tracks", hint="publish from a whole checkout of this repository"
+        )
+    for path in tracked:
+        if (root / path).is_file():  # one that was just deleted is still listed
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(root / path, target)
+    write_bytes(folder / JOB, template.encode())
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    size = sum(path.stat().st_size for path in files)
+    if size > MAX_BYTES:
+        largest = max(files, key=lambda path: path.stat().st_size).relative_to(folder)
+        raise UsageError(
+            f"expected at most {MAX_BYTES >> 20} MiB of code, found {size / 2**20:.1f} MiB (the largest: {largest})",
+            hint="remove it from git: code is published, not data",
+        )
+    untracked = _git(root, "ls-files", "-z", "--others", "--exclude-standard", "--", *PACKAGES)
+    return Staged(folder, _digest(folder, files), size, len(files), [p for p in untracked if p.endswith(".py")])
+
+
+def step_code(staged: Staged, settings: Settings, kind: str = "training", arguments: Sequence[str] = ()) -> StepCode:
+    """Raises: UsageError for a kind that is none."""
+    if kind not in SCRIPTS:
+        raise UsageError(f"kind {kind!r}: expected one of {', '.join(SCRIPTS)}")
+    return StepCode(
+        folder=staged.folder,
+        script=SCRIPTS[kind],
+        arguments=("--sdk", settings.azureml_sdk, *arguments),
+        environment=settings.aml_env_name,
+        requirements=staged.folder / REQUIREMENTS,
+        python=PYTHON,
+        compute=settings.aml_cpu_cluster_name,
+    )
+
+
+def _digest(folder: Path, files: Sequence[Path]) -> str:
+    lines = (f"{path.relative_to(folder).as_posix()} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _git(root: Path, *words: str) -> list[str]:
+    try:
+        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, timeout=60)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise NotFoundError(f"cannot ask git about {root}: {error}", hint="install git") from error
+    if done.returncode:
+        raise NotFoundError(f"{root} is no git checkout", hint="publish from a clone of this repository")
+    return [path for path in done.stdout.decode().split("\0") if path]
