@@ -28,7 +28,7 @@ SCRIPTS = {"training": "model_training/step.py", "batch-scoring": "model_trainin
 
 @dataclass(frozen=True)
 class Staged:
-    """`sha256` is that of every path and its bytes; `untracked` are Python files that git does not know and that stay."""
+    """`sha256` is that of every path and its bytes; `untracked` are Python files that git does not know: they stay."""
 
     folder: Path
     sha256: str

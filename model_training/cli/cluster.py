@@ -17,6 +17,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def list_clusters(args: argparse.Namespace, out: Output) -> list[dict[str, Any]]:
+    from model_training.workspaces.open import is_azure
+
+    if is_azure():
+        return _list_azure(out)
     from model_training.workspaces.local import LocalWorkspace
 
     found = LocalWorkspace.open().automl.clusters()
@@ -25,4 +29,14 @@ def list_clusters(args: argparse.Namespace, out: Output) -> list[dict[str, Any]]
         for each in found
     ]
     out.table(["cluster", "cores", "memory", "GPUs"], rows)
+    return [asdict(each) for each in found]
+
+
+def _list_azure(out: Output) -> list[dict[str, Any]]:
+    from model_training.settings import load_settings
+    from model_training.workspaces.open import open_azure
+
+    found = open_azure(load_settings()).service.clusters()
+    rows = [[each.name, each.size, f"{each.min_nodes} to {each.max_nodes}", each.state] for each in found]
+    out.table(["cluster", "size", "nodes", "state"], rows)
     return [asdict(each) for each in found]

@@ -34,7 +34,8 @@ NOUNS = {
     "serve": ("scoring.server.cli", "answer over HTTP: /score, the search skill, a page to try it"),
     "batch": ("model_training.cli.batch", "score many images: a folder, a pattern or a dataset to JSON lines"),
     "search": ("scoring.search.cli", "pictures searchable by label in Azure AI Search: setup, status, query"),
-    "workspace": ("model_training.cli.workspace", "where everything lives: info, doctor, gc"),
+    "workspace": ("model_training.cli.workspace", "where everything lives: info, check, doctor, gc"),
+    "settings": ("model_training.cli.settings", "variable_template.yml as it is understood: show"),
 }
 
 USAGE = """usage: cva NOUN VERB [options]
@@ -44,7 +45,8 @@ Labelled images in, a registered and verified detector out.
 {nouns}
 
 every command:
-  --workspace PATH   where everything lives (default: CVA_WORKSPACE, the nearest .cva upwards, or a new .cva here)
+  --workspace PATH   where everything lives (default: CVA_WORKSPACE, the nearest .cva upwards, or a new .cva here);
+                     `azureml` is the Azure ML workspace that variable_template.yml names
   --json             one JSON object on stdout, everything else on stderr
   -v, --verbose      more words, and a traceback when something breaks
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import shlex
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from model_training.cli.output import Output
+from model_training.workspaces.findings import FAIL, Finding
 
 MARKS = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
 
@@ -17,6 +19,10 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="cva workspace", description="the folder where everything lives")
     verbs = top.add_subparsers(metavar="VERB")
     verbs.add_parser("info", help="where it is and what is in it").set_defaults(run=info)
+    check = verbs.add_parser(
+        "check", help="is the Azure ML workspace of the settings ready; exit 1 if something is not"
+    )
+    check.set_defaults(run=check_azure)
     doctor = verbs.add_parser("doctor", help="is it well, and what to do if not; exit 1 if something is broken")
     doctor.add_argument("--repair", action="store_true", help="finish what was interrupted, make MLflow agree again")
     doctor.add_argument("--images", type=int, default=200, help="how many images are hashed (default 200)")
@@ -60,21 +66,35 @@ def info(args: argparse.Namespace, out: Output) -> dict[str, Any]:
     }
 
 
+def check_azure(args: argparse.Namespace, out: Output) -> dict[str, Any]:
+    """Always about Azure: a folder has `doctor`."""
+    from model_training.settings import load_settings
+    from model_training.workspaces.azureml.check import examine as look
+    from model_training.workspaces.open import open_azure
+
+    settings = load_settings()
+    findings = look(open_azure(settings).service, settings)
+    return {"workspace": settings.workspace_name, **_tell(findings, args, out)}
+
+
 def examine(args: argparse.Namespace, out: Output) -> dict[str, Any]:
     from model_training.workspaces.local import LocalWorkspace, doctor
 
     workspace = LocalWorkspace.open()
     if args.repair:
         doctor.repair(workspace)
-    findings = doctor.examine(workspace, sample=args.images)
+    return {"path": str(workspace.path), **_tell(doctor.examine(workspace, sample=args.images), args, out)}
+
+
+def _tell(findings: Sequence[Finding], args: argparse.Namespace, out: Output) -> dict[str, Any]:
     for each in findings:
         out.say(f"{MARKS[each.status]}  {each.check}: {each.found}")
         if each.todo:
             out.say(f"      -> {each.todo}")
-    broken = sum(each.status == doctor.FAIL for each in findings)
+    broken = sum(each.status == FAIL for each in findings)
     out.say(f"{broken} broken" if broken else "all well")
     args.exit_code = 1 if broken else 0
-    return {"path": str(workspace.path), "broken": broken, "checks": [asdict(each) for each in findings]}
+    return {"broken": broken, "checks": [asdict(each) for each in findings]}
 
 
 def collect(args: argparse.Namespace, out: Output) -> dict[str, Any]:

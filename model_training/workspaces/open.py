@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model_training.settings import Settings, load_settings
+from scoring.edge.registry import AZURE
 from scoring.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from model_training.workspaces.azureml.workspace import AzureWorkspace
     from model_training.workspaces.base import Workspace
 
-AZURE = "azureml"
 EXTRAS = {"v1": "azure-v1", "v2": "azure"}
 
 

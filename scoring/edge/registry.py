@@ -20,6 +20,7 @@ from scoring.paths import check_path
 
 SCHEMA = 1
 WORDS = ("latest", "champion", "best")
+AZURE = "azureml"  # as a workspace: none that is read as a folder
 MAX_INDEX_BYTES = 16 << 20
 SHOWN = 20  # models that a message names
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -48,9 +49,14 @@ class Registry(Protocol):
 def find_workspace(path: Path | str | None = None) -> Path:
     """`path`, else CVA_WORKSPACE, else the nearest `.cva` upwards, else `.cva` here (which may not be there yet).
 
-    A folder that holds a workspace in its `.cva` stands for that workspace.
+    A folder that holds a workspace in its `.cva` stands for that workspace. Raises: UsageError for Azure's.
     """
     given = path or os.environ.get("CVA_WORKSPACE")
+    if given == AZURE:
+        raise UsageError(
+            "this command works in a folder of this machine, not in an Azure ML workspace",
+            hint=f"leave out --workspace {AZURE}; a folder of that name is ./{AZURE}",
+        )
     if given:
         folder = Path(given).expanduser().absolute()
         inside = folder / ".cva"

@@ -1,0 +1,84 @@
+"""Every image of a data set scored with a registered model: what a published batch-scoring pipeline does.
+
+Knows nothing about where the workspace is and prints nothing. Called again with the same run it goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from model_training.workspaces.base import Event, Reporter, Workspace, silent
+from scoring.batch.inputs import Item
+
+if TYPE_CHECKING:
+    from scoring.batch.journal import Totals
+
+EVERY = 100  # images between two words of progress
+
+
+@dataclass(frozen=True)
+class ScoredDataset:
+    """`folder` holds predictions.jsonl, predictions.csv, errors.jsonl and batch.json (CONTRACTS 10)."""
+
+    dataset: str
+    model: str
+    version: int
+    images: int
+    failed: int
+    boxes: int
+    folder: Path
+
+    def to_json(self) -> dict[str, Any]:
+        names = ("dataset", "model", "version", "images", "failed", "boxes")
+        return {name: getattr(self, name) for name in names}
+
+
+def score_dataset(
+    workspace: Workspace, *, dataset_name: str, model_name: str, run_id: str, reporter: Reporter = silent
+) -> ScoredDataset:
+    """`model_name` is NAME (the champion), NAME:3 or NAME@latest.
+
+    Raises: NotFoundError (data set, model), IntegrityError (the model's files), what reading the images raises.
+    """
+    from scoring.batch.rows import Scorer
+    from scoring.batch.run import run_batch
+    from scoring.bundle import load_bundle
+    from scoring.detector import Detector
+    from scoring.files import sha256_of
+
+    dataset = workspace.datasets.get(dataset_name)
+    model = workspace.models.get(model_name)
+    folder = workspace.runs.get(run_id).folder / "predictions"
+    rows = workspace.datasets.rows(dataset)
+    reporter(Event("stage", f"score the {len(rows)} images of {dataset.reference} with {model.reference}"))
+
+    def inputs() -> Iterator[Item]:
+        for row in rows:
+            path = workspace.datastores.resolve(row.image_url, dataset.path / "data.jsonl")
+            yield Item(row.file_name or row.image_url, str(path))
+
+    header = {"model": model.reference, "manifest_sha256": sha256_of(model.path / "manifest.json")}
+    scorer = Scorer(Detector.load(load_bundle(model.path)), model.reference)
+    done = run_batch(scorer, inputs, folder, header, workers=_cores(), tell=_progress(reporter, len(rows)))
+    totals = done.totals
+    return ScoredDataset(
+        dataset.reference, model.name, model.version, totals.images, totals.failed, totals.boxes, folder
+    )
+
+
+def _progress(reporter: Reporter, total: int) -> Any:
+    def tell(totals: Totals, seconds: float) -> None:
+        if totals.images % EVERY == 0:
+            left = (total - totals.images) * seconds / max(1, totals.images - totals.resumed)
+            reporter(Event("progress", f"scored {totals.images} of {total} images, {left:.0f} s left"))
+
+    return tell
+
+
+def _cores() -> int:
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,84 @@
+"""What surrounds the work of a published step, whichever it is: its run and workspace, being stopped, how it ends.
+
+Azure ML sets the names of the workspace and the run in the environment; the identity is the cluster's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from scoring.errors import CancelledError, CvaError, UsageError
+
+if TYPE_CHECKING:
+    from model_training.workspaces.azureml.workspace import AzureWorkspace
+    from model_training.workspaces.base import Event
+
+PLACE = ("AZUREML_ARM_SUBSCRIPTION", "AZUREML_ARM_RESOURCEGROUP", "AZUREML_ARM_WORKSPACE_NAME")  # set for every run
+RUN_ID = "AZUREML_RUN_ID"
+
+Work = Callable[["AzureWorkspace", str], dict[str, Any]]
+
+
+def step_parser(description: str) -> argparse.ArgumentParser:
+    """The arguments that every step has: how it was published, and two of the parameters."""
+    top = argparse.ArgumentParser(description=description)
+    top.add_argument("--sdk", choices=("v1", "v2"), required=True, help="the generation it was published with")
+    top.add_argument("--git-commit", default="", help="of the code that was published")
+    top.add_argument("--dataset-name", required=True)
+    top.add_argument("--model-name", required=True)
+    return top
+
+
+def host(generation: str, work: Work) -> int:
+    """Do the work of this run; returns the exit code.
+
+    The result is kept with the run and is the last line printed. A failure is said on stderr and kept with the run,
+    where people look first.
+    """
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        workspace, run_id = open_here(generation, os.environ)
+    except CvaError as error:
+        return _failed(error)
+    try:
+        result = work(workspace, run_id)
+        workspace.runs.note(run_id, result=result)
+    except CvaError as error:
+        workspace.runs.note(run_id, error=str(error))
+        return _failed(error)
+    print(json.dumps(result))
+    return 0
+
+
+def open_here(generation: str, environ: Mapping[str, str]) -> tuple[AzureWorkspace, str]:
+    """The workspace that this run belongs to, and the run's id. Raises: UsageError outside of a run."""
+    from model_training.workspaces.azureml.service import Place
+    from model_training.workspaces.azureml.workspace import AzureWorkspace
+    from model_training.workspaces.open import cache_folder, connect
+
+    missing = [name for name in (*PLACE, RUN_ID) if not environ.get(name)]
+    if missing:
+        raise UsageError(f"this is no run of Azure ML: {', '.join(missing)} not set", hint="submit the endpoint")
+    place = Place(*(environ[name] for name in PLACE))
+    return AzureWorkspace(connect(place, generation), cache_folder(place)), environ[RUN_ID]
+
+
+def say(event: Event) -> None:
+    print(f"==> {event.text}" if event.kind == "stage" else f"    {event.text}", flush=True)
+
+
+def _stop(number: int, frame: object) -> None:
+    raise CancelledError("the step was told to stop", hint="submit the endpoint again")
+
+
+def _failed(error: CvaError) -> int:
+    print(f"the step failed: {error}", file=sys.stderr, flush=True)
+    for line in getattr(error, "problems", ()):
+        print(f"  {line}", file=sys.stderr)
+    return error.exit_code
