@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+pytest_plugins = ["tests.fake_azure.fixtures"]
 
 # CI judges a change by the same examples each time; at home every run looks for new ones.
 # Started in the background, a shell ignores interrupts, and so would every process that the tests interrupt.
