@@ -127,6 +127,10 @@ class FakeAzure:
             self.failed(error)
             return Reply(500, {"error": {"code": "FakeFailed", "message": f"the fake itself failed: {error!r}"}})
 
+    def hang_up(self) -> None:
+        """A client's connection has ended, and with it this thread."""
+        self._blob_host.close()
+
     def failed(self, error: BaseException | None) -> None:
         self.failures.append("".join(traceback.format_exception(error)) if error else "unknown")
 

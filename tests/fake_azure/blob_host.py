@@ -40,6 +40,12 @@ class BlobHost:
         kept = {name: value for name, value in answer.getheaders() if name.lower() not in HOP - {"content-length"}}
         return Reply(answer.status, body or None, kept)
 
+    def close(self) -> None:
+        """This thread's connections."""
+        kept: dict[str, http.client.HTTPConnection] = self._kept.__dict__
+        while kept:
+            kept.popitem()[1].close()
+
     def _connection(self, host: str) -> http.client.HTTPConnection:
         kept: dict[str, http.client.HTTPConnection] = self._kept.__dict__
         if host not in kept or kept[host].sock is None:

@@ -97,14 +97,15 @@ class _Http(BaseHTTPRequestHandler):
 
     def _write(self, reply: Reply, fault: Fault | None) -> None:
         body, kind = reply.encoded()
-        headers = {"x-ms-request-id": str(uuid.uuid4()), **({"Content-Type": kind} if kind else {}), **reply.headers}
+        given = {name.lower(): value for name, value in reply.headers.items()}
+        length = given.pop("content-length", "") if self.command == "HEAD" else str(len(body))
+        headers = {"x-ms-request-id": str(uuid.uuid4()), **({"content-type": kind} if kind else {}), **given}
         self.send_response(reply.status)
         for name, value in headers.items():
-            if name.lower() != "content-length":
+            if name not in ("date", "server", "content-length"):  # sent already, or below
                 self.send_header(name, value)
-        length = headers.get("Content-Length", str(len(body))) if self.command == "HEAD" else str(len(body))
         if reply.status not in (204, 304):
-            self.send_header("Content-Length", length)
+            self.send_header("content-length", length or "0")
         self.end_headers()
         if self.command == "HEAD":
             return
@@ -156,3 +157,7 @@ class Inside(_Http):
     def __init__(self, connection: ssl.SSLSocket, address: Any, server: Server, host: str, kind: str) -> None:
         self.host, self.kind = host, kind
         super().__init__(connection, address, server)
+
+    def finish(self) -> None:
+        super().finish()
+        self.server.azure.hang_up()

@@ -1,0 +1,287 @@
+"""Blobs over azure-storage-blob, unmodified, against Azurite through the proxy: what is refused, and faults."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from model_training.workspaces.azureml.blob_client import MIB
+from model_training.workspaces.azureml.blobs import ContainerBlobs
+from model_training.workspaces.azureml.credentials import token_credential
+from model_training.workspaces.azureml.service import Container
+from scoring.errors import (
+    BusyError,
+    ConflictError,
+    CvaError,
+    DataError,
+    IntegrityError,
+    NotFoundError,
+    OfflineError,
+    StorageError,
+    UnavailableError,
+    UsageError,
+)
+from tests.fake_azure.azure import FakeAzure
+
+
+@pytest.fixture
+def blobs(azure: FakeAzure, monkeypatch: pytest.MonkeyPatch) -> Iterator[ContainerBlobs]:
+    """The default container, as a cluster's identity."""
+    for name, value in azure.on_cluster().items():
+        monkeypatch.setenv(name, value)
+    container = Container("workspaceblobstore", azure.state.account, azure.state.default_container)
+    yield ContainerBlobs(container, token_credential())
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Waits between tries, without waiting."""
+    from azure.core.pipeline.transport import RequestsTransport
+
+    waited: list[float] = []
+    monkeypatch.setattr(RequestsTransport, "sleep", lambda self, seconds: waited.append(seconds))
+    return waited
+
+
+def stored(azure: FakeAzure) -> list[str]:
+    return azure.blobs.list(azure.state.default_container)
+
+
+def of_size(folder: Path, size: int) -> Path:
+    file = folder / f"{size}.bin"
+    file.write_bytes(hashlib.shake_128(str(size).encode()).digest(size))
+    return file
+
+
+# what is there -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0, 1, 9 * MIB])  # empty; one request; more than one request, in both directions
+def test_files_come_back_as_they_went(blobs: ContainerBlobs, tmp_path: Path, size: int) -> None:
+    file = of_size(tmp_path, size)
+    assert not blobs.exists("a/b.bin")
+    blobs.upload(file, "a/b.bin")
+    assert blobs.exists("a/b.bin")
+    blobs.download("a/b.bin", tmp_path / "new" / "c.bin")
+    assert (tmp_path / "new" / "c.bin").read_bytes() == file.read_bytes()
+    assert blobs.read("a/b.bin", limit=size) == file.read_bytes()
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["c.bin"]
+
+
+def test_names_are_listed_under_a_prefix(blobs: ContainerBlobs) -> None:
+    names = ["a/1 2.txt", "a/ü+%20.txt", "a#b/x", "b"]
+    for name in names:
+        blobs.write(name.encode(), name)
+    assert sorted(blobs.list()) == sorted(names)
+    assert sorted(blobs.list("a/")) == ["a/1 2.txt", "a/ü+%20.txt"]
+    assert list(blobs.list("nothing/")) == []
+    for name in names:
+        assert blobs.read(name, limit=100) == name.encode()
+
+
+def test_what_exists_is_kept_unless_it_is_to_be_overwritten(blobs: ContainerBlobs, tmp_path: Path) -> None:
+    blobs.write(b"first", "x")
+    with pytest.raises(ConflictError, match="exists"):
+        blobs.write(b"second", "x")
+    with pytest.raises(ConflictError, match="exists"):
+        blobs.write(b"first", "x")  # the same bytes, but not ours
+    with pytest.raises(ConflictError, match="exists"):
+        blobs.upload(of_size(tmp_path, 9 * MIB), "x")
+    assert blobs.read("x", limit=5) == b"first"
+    blobs.write(b"second", "x", overwrite=True)
+    assert blobs.read("x", limit=6) == b"second"
+
+
+def test_reading_has_a_limit(blobs: ContainerBlobs) -> None:
+    blobs.write(b"12345", "x")
+    with pytest.raises(DataError, match="5 bytes, more than the 4"):
+        blobs.read("x", limit=4)
+
+
+def test_what_is_not_there(azure: FakeAzure, blobs: ContainerBlobs, tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="no such blob"):
+        blobs.read("x", limit=1)
+    with pytest.raises(NotFoundError, match="no such blob"):
+        blobs.download("x", tmp_path / "x")
+    assert list(tmp_path.glob("*x*")) == []
+    missing = ContainerBlobs(Container("d", azure.state.account, "no-such-container"), token_credential())
+    with pytest.raises(NotFoundError, match="no such container"):
+        list(missing.list())
+    with pytest.raises(NotFoundError, match="no such container"):
+        missing.write(b"x", "x")
+
+
+@pytest.mark.parametrize("path", ["", "/x", "x/", "a//b", "a/../b", "./a", "a\\b", "a" * 1025])
+def test_names_that_mean_something_else_elsewhere_are_refused(blobs: ContainerBlobs, path: str) -> None:
+    with pytest.raises(UsageError, match="no name for a blob"):
+        blobs.write(b"x", path)
+    with pytest.raises(UsageError, match="no name for a blob"):
+        blobs.read(path, limit=1)
+
+
+def test_this_machines_disk_is_its_own_error(blobs: ContainerBlobs, tmp_path: Path) -> None:
+    blobs.write(b"x", "x")
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(StorageError, match="cannot be written"):
+        blobs.download("x", tmp_path / "file" / "x")
+    with pytest.raises(StorageError, match="cannot be read"):
+        blobs.upload(tmp_path / "missing", "y")
+
+
+# who may -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_missing_role_is_named(azure: FakeAzure, blobs: ContainerBlobs) -> None:
+    azure.fail_next("PUT", "/x", 403)
+    with pytest.raises(UsageError) as caught:
+        blobs.write(b"x", "x")
+    assert f"'Storage Blob Data Contributor' on the storage account {azure.state.account}" in caught.value.hint
+
+
+def test_network_rules_are_not_taken_for_a_role(azure: FakeAzure, blobs: ContainerBlobs) -> None:
+    azure.fail_next("GET", "/x", 403, code="AuthorizationFailure")
+    with pytest.raises(UsageError) as caught:
+        blobs.read("x", limit=1)
+    assert "network rules" in caught.value.hint
+
+
+def test_a_token_that_has_expired(azure: FakeAzure, blobs: ContainerBlobs) -> None:
+    azure.tokens.skew = -7200
+    with pytest.raises(UsageError, match="401"):
+        blobs.read("x", limit=1)
+
+
+def test_the_callers_own_token_is_used_and_never_a_key(azure: FakeAzure, blobs: ContainerBlobs) -> None:
+    blobs.write(b"x", "x")
+    assert {call.claims["aud"] for call in azure.requests.find(host="blob")} == {"https://storage.azure.com"}
+    azure.assert_clean()
+
+
+# faults ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", [429, 500, 503, "drop", "drop-answer"])
+@pytest.mark.parametrize("size", [1000, 9 * MIB])
+def test_an_upload_goes_on_after_a_fault(
+    azure: FakeAzure, blobs: ContainerBlobs, tmp_path: Path, quick: list[float], what: int | str, size: int
+) -> None:
+    """Also where an attempt had succeeded and only its answer was lost: no conflict with oneself."""
+    file = of_size(tmp_path, size)
+    azure.fail_next("PUT", "/a/x", what, headers={"Retry-After": "1"} if isinstance(what, int) else None)
+    blobs.upload(file, "a/x")
+    assert azure.blobs.get(azure.state.default_container, "a/x") == file.read_bytes()
+    assert len(quick) == 1
+    azure.assert_clean()
+
+
+def test_a_lost_answer_of_the_last_part_is_no_conflict(
+    azure: FakeAzure, blobs: ContainerBlobs, tmp_path: Path, quick: list[float]
+) -> None:
+    file = of_size(tmp_path, 9 * MIB)
+    azure.fail_next("PUT", "comp=blocklist", "drop-answer")
+    blobs.upload(file, "x")
+    assert azure.blobs.get(azure.state.default_container, "x") == file.read_bytes()
+
+
+def test_somebody_elses_blob_after_a_fault_is_a_conflict(
+    azure: FakeAzure, blobs: ContainerBlobs, quick: list[float]
+) -> None:
+    blobs.write(b"theirs", "x")
+    azure.fail_next("PUT", "/x", "drop")
+    with pytest.raises(ConflictError, match="exists"):
+        blobs.write(b"ours", "x")
+    assert blobs.read("x", limit=10) == b"theirs"
+
+
+@pytest.mark.parametrize(
+    ("what", "error"),
+    [(429, BusyError), (503, UnavailableError), ("drop", OfflineError)],
+)
+def test_a_fault_that_lasts_is_said_and_leaves_nothing(
+    azure: FakeAzure,
+    blobs: ContainerBlobs,
+    tmp_path: Path,
+    quick: list[float],
+    what: int | str,
+    error: type[CvaError],
+) -> None:
+    azure.fail_next("PUT", "/x", what, times=100, headers={"Retry-After": "7"} if isinstance(what, int) else None)
+    with pytest.raises(error) as caught:
+        blobs.upload(of_size(tmp_path, 9 * MIB), "x")
+    assert stored(azure) == []
+    assert 3 <= len(quick) <= 8
+    if isinstance(caught.value, UnavailableError):
+        assert caught.value.retry_after == 7
+
+
+def test_a_busy_service_is_left_alone_as_long_as_it_asks(
+    azure: FakeAzure, blobs: ContainerBlobs, quick: list[float]
+) -> None:
+    azure.fail_next("PUT", "/x", 429, headers={"Retry-After": "7"}, times=2)
+    blobs.write(b"x", "x")
+    assert quick == [7.0, 7.0]
+
+
+def test_a_service_that_asks_for_too_long_is_reported(
+    azure: FakeAzure, blobs: ContainerBlobs, quick: list[float]
+) -> None:
+    azure.fail_next("PUT", "/x", 429, headers={"Retry-After": "3600"})
+    with pytest.raises(BusyError) as caught:
+        blobs.write(b"x", "x")
+    assert caught.value.retry_after == 3600
+    assert quick == []
+
+
+@pytest.mark.parametrize("what", [503, "drop", "cut-answer"])
+@pytest.mark.parametrize("size", [1000, 9 * MIB])
+def test_a_download_goes_on_after_a_fault(
+    azure: FakeAzure, blobs: ContainerBlobs, tmp_path: Path, quick: list[float], what: int | str, size: int
+) -> None:
+    file = of_size(tmp_path, size)
+    blobs.upload(file, "x")
+    azure.fail_next("GET", "/x", what)
+    blobs.download("x", tmp_path / "got")
+    assert (tmp_path / "got").read_bytes() == file.read_bytes()
+    azure.assert_clean()
+
+
+@pytest.mark.parametrize("what", ["drop", "cut-answer"])
+def test_a_download_that_breaks_off_leaves_nothing(
+    azure: FakeAzure, blobs: ContainerBlobs, tmp_path: Path, quick: list[float], what: str
+) -> None:
+    blobs.upload(of_size(tmp_path, 9 * MIB), "x")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "got").write_text("what was there before")
+    azure.fail_next("GET", "/x", what, times=100)
+    with pytest.raises(OfflineError, match="broke"):
+        blobs.download("x", tmp_path / "folder" / "got")
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["got"]
+    assert (tmp_path / "folder" / "got").read_text() == "what was there before"
+
+
+def test_bytes_that_are_not_those_that_were_written(
+    azure: FakeAzure, blobs: ContainerBlobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stored MD5 is the writer's; Azurite keeps what it is told, so a wrong one stands for damaged bytes."""
+    from azure.storage.blob import ContentSettings
+
+    wrong = ContentSettings(content_md5=bytearray(16))
+    blobs.write(b"x", "x")
+    blobs._client.get_blob_client("x").set_http_headers(wrong)
+    with pytest.raises(IntegrityError, match="expected 1 bytes with MD5 0000"):
+        blobs.download("x", tmp_path / "x")
+    with pytest.raises(IntegrityError):
+        blobs.read("x", limit=1)
+    assert list(tmp_path.glob("*x*")) == []
+
+
+def test_no_network_at_all(
+    azure: FakeAzure, blobs: ContainerBlobs, quick: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
+    with pytest.raises(OfflineError, match="HTTPS_PROXY"):
+        blobs.read("x", limit=1)
