@@ -212,7 +212,7 @@ look_at_entra() {
     --query defaultUserRolePermissions.allowedToCreateApps --output tsv) || allowed=unknown
   [[ $allowed != true ]] || return 0
   roles=$(ask rest --method get \
-    --url 'https://graph.microsoft.com/v1.0/me/transitiveMemberOf/microsoft.graph.directoryRole?$select=displayName' \
+    --url "https://graph.microsoft.com/v1.0/me/transitiveMemberOf/microsoft.graph.directoryRole?\$select=displayName" \
     --query 'value[].displayName' --output tsv) || roles=''
   grep -qxE 'Global Administrator|(Cloud )?Application Administrator|Application Developer' <<<"$roles" ||
     missing+=("Application Developer in Entra tenant $tenant, to make the app registrations")
