@@ -17,6 +17,28 @@ GROUP = WS.partition(r"/providers/")[0]
 SUB = WS.partition("/resourceGroups/")[0]
 
 
+@ROUTES.route("GET", r"/metadata/endpoints", audience=None)
+def clouds(azure: FakeAzure, request: Request) -> Answer:
+    """Which hosts Azure's public cloud has; SDKs ask when they are imported, before any login."""
+    login = {"loginEndpoint": "https://login.microsoftonline.com/", "tenant": "common", "identityProvider": "AAD"}
+    audiences = ["https://management.core.windows.net/", "https://management.azure.com/"]
+    suffixes = {"storage": "core.windows.net", "keyVaultDns": "vault.azure.net", "acrLoginServer": "azurecr.io"}
+    public = {
+        "name": "AzureCloud",
+        "portal": "https://portal.azure.com",
+        "authentication": {**login, "audiences": audiences},
+        "resourceManager": "https://management.azure.com/",
+        "graph": "https://graph.windows.net/",
+        "graphAudience": "https://graph.windows.net/",
+        "microsoftGraphResourceId": "https://graph.microsoft.com/",
+        "batch": "https://batch.core.windows.net/",
+        "gallery": "https://gallery.azure.com/",
+        "sqlManagement": "https://management.core.windows.net:8443/",
+        "suffixes": {**suffixes, "sqlServerHostname": "database.windows.net"},
+    }
+    return [public]
+
+
 @ROUTES.route("GET", r"/tenants")
 def tenants(azure: FakeAzure, request: Request) -> Answer:
     tenant = azure.state.tenant

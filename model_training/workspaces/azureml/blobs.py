@@ -78,14 +78,9 @@ class ContainerBlobs:
 
     def download(self, path: str, file: Path) -> None:
         """Raises: IntegrityError when what came is not what the service says that it holds."""
-        partial = file.parent / f"{PARTIAL}{file.name}-{uuid.uuid4().hex[:8]}"
-        try:
-            with _writable(partial) as target, border(self.container, f"downloading {path}"):
-                stream = self._client.download_blob(_checked(path))
-                self._check(path, stream, *_copied(stream.chunks(), target))
-            partial.replace(file)
-        finally:
-            partial.unlink(missing_ok=True)
+        with _replacing(file) as target, border(self.container, f"downloading {path}"):
+            stream = self._client.download_blob(_checked(path))
+            self._check(path, stream, *_copied(stream.chunks(), target))
 
     def _send(self, data: bytes | BinaryIO, path: str, digest: bytes, *, overwrite: bool) -> None:
         """A retry may find the blob of an attempt whose answer was lost: the same bytes are no conflict then."""
@@ -142,16 +137,22 @@ def _copied(pieces: Iterator[bytes], target: BinaryIO) -> tuple[int, bytes]:
 
 
 @contextlib.contextmanager
-def _writable(file: Path) -> Iterator[BinaryIO]:
-    """A new file that is on the disk when the block ends. Raises: StorageError."""
+def _replacing(file: Path) -> Iterator[BinaryIO]:
+    """A new file beside it that takes its place when the block ends well. Raises: StorageError."""
+    partial = file.parent / f"{PARTIAL}{file.name}-{uuid.uuid4().hex[:8]}"
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("xb", buffering=PIECE) as target:
-            yield target
-            target.flush()
-            os.fsync(target.fileno())
+        with partial.open("xb", buffering=PIECE) as target:
+            try:
+                yield target
+                target.flush()
+                os.fsync(target.fileno())
+                partial.replace(file)
+            except BaseException:
+                partial.unlink()
+                raise
     except OSError as error:
-        raise StorageError(f"{file.parent} cannot be written: {error}", hint="make room, or choose another") from error
+        raise StorageError(f"{file} cannot be written: {error}", hint="make room, or choose another place") from error
 
 
 def _readable(file: Path) -> BinaryIO:
