@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 from model_training.workspaces.base import Json, TrialResult
 
-PACKAGES = ("torch", "onnx", "onnxruntime", "numpy", "pillow", "hotcoco")  # that the weights or numbers depend on
+MEASURING = ("onnxruntime", "numpy", "pillow", "hotcoco")  # that the numbers depend on
+TRAINING = ("torch", "onnx")  # and the weights, where they were made here
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Source:
 def source_json(trial: TrialResult, source: Source) -> Json:
     """The manifest's `source`."""
     return {
-        "engine": "local",
+        "engine": "azureml" if trial.exported else "local",
         "run_id": source.run_id,
         "git_commit": source.git_commit,
         "dataset": {
@@ -37,5 +39,16 @@ def source_json(trial: TrialResult, source: Source) -> Json:
         "split_sha256": source.split_sha256,
         "seed": source.seed,
         "trial": {"number": trial.number, "best_epoch": trial.best_epoch, "epochs": trial.epochs},
-        "packages": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "packages": packages(MEASURING if trial.exported else (*TRAINING, *MEASURING)),
     }
+
+
+def packages(names: Iterable[str]) -> dict[str, str]:
+    """Versions of those that are installed, and Python's."""
+    found = {"python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

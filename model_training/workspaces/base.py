@@ -91,6 +91,7 @@ class TrialResult:
     folder: Path
     weights: Path | None  # safetensors, with model_size, image_size and labels in its metadata
     reason: str = ""
+    exported: Path | None = None  # what Azure's AutoML left instead: a folder with train_artifacts/model.onnx
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ METRIC_TAGS = {
     "Precision": "precision",
     "Recall": "recall",
 }
+MAX_OWN = 20  # numbers of the service's own; Azure ML takes 50 tags in all
 
 
 def model_tags(manifest: Json, decision: GateDecision) -> dict[str, str]:
@@ -22,4 +23,6 @@ def model_tags(manifest: Json, decision: GateDecision) -> dict[str, str]:
     tags |= {"metrics_split": metrics.get("split"), "model_framework": "ONNX", "task": manifest.get("task")}
     tags |= {"algorithm": manifest.get("algorithm"), "dataset_name": dataset.get("name")}
     tags |= {"dataset_version": dataset.get("version"), "gate": decision.code, "gate_reason": decision.reason[:1000]}
+    own: Mapping[str, Any] = manifest.get("automl", {}).get("metrics", {})  # never mixed up with those of the bundle
+    tags |= {f"automl_{name}": own[name] for name in sorted(own)[:MAX_OWN]}
     return {key: str(value) for key, value in tags.items() if value is not None}

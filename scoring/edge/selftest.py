@@ -112,7 +112,7 @@ def _begin(folder: Path) -> str:
     return f"the self-test of {folder} failed: "
 
 
-def _limit_memory(most: int) -> None:
+def limit_memory(most: int) -> None:
     """No effect for 0, or where the system has no such limit."""
     if not most or sys.platform == "win32":
         return
@@ -125,7 +125,7 @@ def _limit_memory(most: int) -> None:
 def main(arguments: Sequence[str]) -> int:
     """FOLDER and the bytes of memory that it may take (0: any)."""
     try:
-        _limit_memory(int(arguments[1]))
+        limit_memory(int(arguments[1]))
         count = check_golden(Path(arguments[0]))
     except CvaError as error:
         print(error.message, file=sys.stderr)
