@@ -39,7 +39,7 @@ cva_json() {
 setting() { cva settings show "$1"; }
 
 # answers COMMAND …: reads those JSON files (answers.py says how).
-answers() { python3 "$HERE/answers.py" "$@"; }
+answers() { python3 -I -S "$HERE/answers.py" "$@"; }
 
 # summary FILE: shown on the pipeline run's page, and here.
 summary() {
