@@ -237,7 +237,7 @@ def _continuous(entry: Hyperparameter, kind: str, value: Value, reader: Reader) 
     if None in numbers.values():
         return None
     if "min_value" not in numbers:
-        return Distribution(kind)  # Azure's alone: nothing here samples it
+        return Distribution(kind, parameters=tuple(numbers.items()))  # Azure's alone: nothing here samples it
     low, high = numbers["min_value"], numbers["max_value"]
     if low > high:
         reader.problems.error(value.line, f"{entry.name}: min_value {low:g} is greater than max_value {high:g}")
@@ -250,7 +250,8 @@ def _continuous(entry: Hyperparameter, kind: str, value: Value, reader: Reader) 
     if not all(entry.contains(end, local=False) for end in ends):
         reader.problems.error(value.line, _out_of_range(entry, kind, low, high, ends))
         return None
-    return Distribution(kind, low=low, high=high)
+    kept = tuple(numbers.items()) if kind not in HONOURED_DISTRIBUTIONS else ()
+    return Distribution(kind, low=low, high=high, parameters=kept)
 
 
 def _out_of_range(entry: Hyperparameter, kind: str, low: float, high: float, ends: tuple[float, float]) -> str:

@@ -93,6 +93,7 @@ def read_early_termination(sweep: Value, problems: Problems, *, local: bool) -> 
         delay_evaluation=int(numbers.get("delay_evaluation", 0)),
         slack_factor=numbers.get("slack_factor"),
         slack_amount=numbers.get("slack_amount"),
+        truncation_percentage=int(percentage) if (percentage := numbers.get("truncation_percentage")) else None,
     )
 
 
