@@ -19,33 +19,43 @@ class Limits:
 class Distribution:
     """One hyperparameter's range: `kind` is choice, uniform, loguniform or fixed.
 
-    As on Azure ML, loguniform's bounds are natural logarithms: exp(uniform(low, high)).
+    As on Azure ML, loguniform's bounds are natural logarithms: exp(uniform(low, high)). Azure's other distributions
+    (quniform, normal, …) keep their numbers in `parameters`, by the names of the job file: nothing here samples them.
     """
 
     kind: str
     values: tuple[Any, ...] = ()  # choice; one value when fixed
     low: float = 0.0
     high: float = 0.0
+    parameters: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
 class EarlyTermination:
-    """Bandit policy: a trial whose best metric is more than the slack below the best so far is stopped."""
+    """Bandit policy: a trial whose best metric is more than the slack below the best so far is stopped.
+
+    `kind` is bandit, or Azure's median_stopping or truncation_selection (with `truncation_percentage`).
+    """
 
     kind: str = "bandit"
     evaluation_interval: int = 1
     delay_evaluation: int = 0
     slack_factor: float | None = None
     slack_amount: float | None = None
+    truncation_percentage: int | None = None
 
 
 @dataclass(frozen=True)
 class DataPaths:
-    """JSONL files of the parts, each row's image_url resolvable from the file; `labels` is the model's label order."""
+    """JSONL files of the parts, each row's image_url resolvable from the file; `labels` is the model's label order.
+
+    `assets` names the parts as Azure ML has them registered (train: caps-train:3); empty where nothing else trains.
+    """
 
     train: Path
     validation: Path
     labels: tuple[str, ...]
+    assets: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
