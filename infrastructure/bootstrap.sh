@@ -323,6 +323,13 @@ make_rights() {
   grant "$me" User 'Storage Blob Data Contributor'
 }
 
+# Entra takes a moment to know a new application everywhere, and a call may come too early.
+leave() {
+  [[ $1 == 0 || $dry_run == yes || ! -s $scratch/made ]] ||
+    say "stopped; what was made stays, and the next run goes on from there: wait a minute, then run the same command again"
+  rm -rf "$scratch"
+}
+
 report() {
   if [[ ! -s $scratch/made ]]; then
     say "nothing to do: everything is there"
@@ -340,7 +347,7 @@ main() {
   local -A applications=() principals=() connections=()
   read_arguments "$@"
   scratch=$(mktemp -d)
-  trap 'rm -rf "$scratch"' EXIT
+  trap 'leave $?' EXIT
   read_settings
   look_at_login
   principals=([$deployer]='' [$publisher]='') connections=([$deployer]='' [$publisher]='')

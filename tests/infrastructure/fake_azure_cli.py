@@ -52,6 +52,10 @@ class FakeAz:
             command, options = parse(arguments)
             known, needed, answer = self.commands()[command]
             assert set(options) <= {*known.split(), *COMMON} and set(needed.split()) <= set(options)
+            if command == self.tenant["refuse"]:
+                raise Refused(
+                    "Resource does not exist or one of its queried reference-property objects are not present."
+                )
             value = answer(options)
         except Refused as refused:
             return 1, f"ERROR: {refused}\n"

@@ -50,6 +50,7 @@ EMPTY: dict[str, Any] = {
     "creator": True,
     "policy": {"defaultUserRolePermissions": {"allowedToCreateApps": True}},
     "directory": [],
+    "refuse": "",
 }
 
 
@@ -154,6 +155,15 @@ def test_what_a_broken_run_left_is_taken_up(bootstrap: Callable[..., Outcome]) -
     broken = whole["apps"][0] | {"credentials": []}
     again = bootstrap(*DEVOPS, apps=[broken, whole["apps"][1]], roles=whole["roles"][:2])
     assert kinds(again.made) == ["ad app federated-credential create", *["role assignment create"] * 3], again.err
+
+
+def test_a_run_that_stops_says_that_the_next_one_goes_on(bootstrap: Callable[..., Outcome]) -> None:
+    """As a person meets it: the service refuses a call in the middle, and takes it a minute later."""
+    stopped = bootstrap(*DEVOPS, refuse="ad app federated-credential create")
+    assert stopped.code == 1 and "the next run goes on from there" in stopped.err
+    again = bootstrap(*DEVOPS, refuse="")
+    assert kinds(again.made)[:2] == ["ad app federated-credential create", "ad app create"], again.err
+    assert bootstrap(*DEVOPS).made == ()
 
 
 def test_another_condition_is_replaced(bootstrap: Callable[..., Outcome]) -> None:
@@ -263,3 +273,9 @@ def test_nothing_secret_is_asked_for_or_given(bootstrap: Callable[..., Outcome])
     calls = " ".join(bootstrap(*DEVOPS).made) + SCRIPT.read_text()
     for word in ("password", "client-secret", "get-access-token", "create-for-rbac", "credential reset", "keys list"):
         assert word not in calls
+
+
+def test_shellcheck_finds_nothing() -> None:
+    command = [str(Path(sys.executable).parent / "shellcheck"), str(SCRIPT)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout) == (0, "")
