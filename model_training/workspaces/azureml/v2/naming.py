@@ -1,0 +1,37 @@
+"""How a full name and a version are spelt where batch endpoints allow little: 3-32 letters, digits and hyphens.
+
+Knows no SDK. The full name stands in the endpoint's tag.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+NAME_TAG = "cva_endpoint"
+LONGEST = 32
+_DEPLOYMENT = re.compile(r"v([1-9][0-9]*)")
+
+
+def endpoint_name(full: str) -> str:
+    """The same for the same name, another for any other: readable letters and eight of its hash."""
+    digest = hashlib.sha256(full.encode()).hexdigest()[:8]
+    readable = re.sub(r"[^a-z0-9]+", "-", full.lower()).strip("-")
+    if not readable or not readable[0].isalpha():
+        readable = f"e-{readable}".strip("-")
+    return f"{readable[: LONGEST - 9].rstrip('-')}-{digest}"
+
+
+def component_name(full: str) -> str:
+    """Components take letters, digits and underscores."""
+    return endpoint_name(full).replace("-", "_")
+
+
+def deployment_name(version: int) -> str:
+    return f"v{version}"
+
+
+def deployment_version(name: str) -> int | None:
+    """None for a deployment that somebody else made."""
+    match = _DEPLOYMENT.fullmatch(name)
+    return int(match[1]) if match else None

@@ -1,0 +1,114 @@
+"""Registered models: a folder, a whole-number version, tags that can change and properties that cannot.
+
+Knows nothing of bundles, champions or what a tag means.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from model_training.workspaces.azureml.service import Blobs, ModelAsset
+from model_training.workspaces.azureml.v2.errors import translated
+from model_training.workspaces.azureml.v2.storage import StorageCalls
+from model_training.workspaces.azureml.v2.times import moment
+from model_training.workspaces.azureml.v2.versions import number, take_next
+from scoring.errors import IntegrityError, NotFoundError
+
+_URI = re.compile(r"azureml://(?:.*/)?datastores/(?P<datastore>[^/]+)/paths/(?P<path>.*)")
+
+
+class ModelCalls(StorageCalls):
+    @translated
+    def models(self, name: str | None = None) -> Sequence[ModelAsset]:
+        names = [name] if name else [container.name for container in self._ml.models.list()]
+        return [model for each in names for model in self._versions(each)]
+
+    @translated
+    def register_model(
+        self, name: str, folder: Path, *, tags: Mapping[str, str], properties: Mapping[str, str], description: str = ""
+    ) -> ModelAsset:
+        existing = [model.version for model in self._versions(name)]
+
+        def make(version: int) -> ModelAsset:
+            return self._register(name, version, folder, dict(tags), dict(properties), description)
+
+        return take_next(existing, make, f"model {name}")
+
+    @translated
+    def tag_model(self, name: str, version: int, tags: Mapping[str, str]) -> None:
+        model = self._ml.models.get(name, version=str(version))
+        model.tags = {**(model.tags or {}), **tags}
+        self._ml.models.create_or_update(model)
+
+    @translated
+    def download_model(self, name: str, version: int, folder: Path) -> None:
+        """The registered folder's own files, directly in `folder`."""
+        uri = str(self._ml.models.get(name, version=str(version)).path)
+        place = _URI.fullmatch(uri)
+        if place is None:
+            raise NotFoundError(
+                f"{name}:{version} is kept at {uri}, where no folder can be read",
+                hint="register it from a folder: `cva model list` shows the versions that were",
+            )
+        download_folder(self.blobs(place["datastore"]), place["path"], folder, f"{name}:{version}")
+
+    @translated
+    def _register(
+        self, name: str, version: int, folder: Path, tags: dict[str, str], properties: dict[str, str], description: str
+    ) -> ModelAsset:
+        from azure.ai.ml.entities import Model
+
+        model = Model(
+            name=name,
+            version=str(version),
+            path=str(folder),
+            type="custom_model",
+            tags=tags,
+            properties=properties,
+            description=description or None,
+        )
+        found = _model(self._ml.models.create_or_update(model))
+        assert found is not None, "a version that was just written has a number"
+        return found
+
+    def _versions(self, name: str) -> Iterator[ModelAsset]:
+        from azure.core.exceptions import ResourceNotFoundError
+
+        try:
+            versions = list(self._ml.models.list(name))
+        except ResourceNotFoundError:
+            return
+        yield from (found for model in versions if (found := _model(model)) is not None)
+
+
+def download_folder(blobs: Blobs, prefix: str, folder: Path, what: str) -> None:
+    """Every file below `prefix`. Raises: NotFoundError for nothing there, IntegrityError for a path that leads out."""
+    root = prefix.strip("/") + "/"
+    paths = [path for path in blobs.list(root) if not path.endswith("/")]
+    if not paths:
+        raise NotFoundError(f"{what} has no files", hint="they were removed from its storage; use another version")
+    for path in paths:
+        relative = PurePosixPath(path.removeprefix(root))
+        if relative.is_absolute() or ".." in relative.parts or "\\" in str(relative):
+            raise IntegrityError(f"{what} holds the path {path!r}, which leads out of its folder", hint="do not use it")
+        target = folder / relative
+        target.parent.mkdir(parents=True, exist_ok=True)
+        blobs.download(path, target)
+
+
+def _model(model: Any) -> ModelAsset | None:
+    version = number(model.version)
+    if version is None:
+        return None
+    created = getattr(model.creation_context, "created_at", None)
+    return ModelAsset(
+        name=model.name,
+        version=version,
+        tags=dict(model.tags or {}),
+        properties=dict(model.properties or {}),
+        description=model.description or "",
+        created_at=moment(created),
+    )

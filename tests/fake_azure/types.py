@@ -1,0 +1,165 @@
+"""Bodies against Azure's published resource types: unknown property, wrong type, missing required, unknown value.
+
+The types lie in the folder that CVA_AZURE_TYPES names, or beside the project; where neither is there nothing is
+checked here (`available()` says so) and the SDK's own models are the check. Knows no route.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+REQUIRED, READ_ONLY = 1, 2  # flags of a property
+PROVIDER = "microsoft.machinelearningservices"
+BESIDE = Path(__file__).resolve().parents[3] / "shared" / "data" / "azure-resource-types"
+_FROM_THE_ADDRESS = ("id", "name", "type", "apiVersion")
+
+
+def folder() -> Path | None:
+    named = os.environ.get("CVA_AZURE_TYPES")
+    chosen = Path(named) if named else BESIDE
+    return chosen if chosen.is_dir() else None
+
+
+def available() -> bool:
+    return folder() is not None
+
+
+def problems(resource: str, body: Any, *, provider: str = PROVIDER) -> list[str]:
+    """What is wrong with a body for a resource such as `workspaces/models/versions`; one line each, with its place.
+
+    The newest published version counts. Raises: KeyError for a resource that no version has.
+    """
+    versions = _catalogues(provider)
+    if not versions:
+        return []
+    full = f"{provider}/{resource}".lower()
+    for types, bodies in versions:  # newest first
+        if full in bodies:
+            return list(_Check(types).object(types[bodies[full]], body, "body", skip=_FROM_THE_ADDRESS))
+    raise KeyError(f"no published version has the resource type {full}")
+
+
+@functools.cache
+def _catalogues(provider: str) -> list[tuple[list[Any], dict[str, int]]]:
+    """The types of each version, newest first, and where each resource's body stands among them."""
+    found = folder()
+    files = sorted(found.glob(f"{provider}@*.json"), reverse=True) if found else []
+    catalogues = []
+    for file in files:
+        types = json.loads(file.read_text(encoding="utf-8"))
+        resources = (each for each in types if each["$type"] == "ResourceType")
+        bodies = {each["name"].partition("@")[0].lower(): _number(each["body"]) for each in resources}
+        catalogues.append((types, bodies))
+    return catalogues
+
+
+class _Check:
+    def __init__(self, types: list[Any]) -> None:
+        self.types = types
+
+    def value(self, kind: Mapping[str, Any], value: Any, where: str) -> Iterator[str]:
+        name = kind["$type"]
+        if name in ("ObjectType", "DiscriminatedObjectType", "ResourceType"):
+            check = self.object if name == "ObjectType" else self.discriminated
+            yield from check(kind, value, where)
+        elif name == "ArrayType":
+            yield from self.array(kind, value, where)
+        elif name == "UnionType":
+            yield from self.union(kind, value, where)
+        elif name != "AnyType" and not _fits(kind, value):
+            yield f"{where}: expected {_words(kind)}, found {value!r}"
+
+    def object(
+        self, kind: Mapping[str, Any], value: Any, where: str, *, skip: tuple[str, ...] = (), discriminator: str = ""
+    ) -> Iterator[str]:
+        if kind["$type"] == "DiscriminatedObjectType":
+            yield from self.discriminated(kind, value, where)
+            return
+        if not isinstance(value, Mapping):
+            yield f"{where}: expected an object, found {value!r}"
+            return
+        known = kind.get("properties", {})
+        for key, item in value.items():
+            if key in skip or key == discriminator:
+                continue
+            if key in known:
+                yield from self.property(known[key], item, f"{where}.{key}")
+            elif "additionalProperties" in kind:
+                yield from self.value(self.at(kind["additionalProperties"]), item, f"{where}.{key}")
+            else:
+                yield f"{where}: unknown property '{key}'; known: {', '.join(sorted(known))}"
+        for key, each in known.items():
+            if each["flags"] & REQUIRED and key not in skip and value.get(key) is None:
+                yield f"{where}: '{key}' is required"
+
+    def property(self, described: Mapping[str, Any], value: Any, where: str) -> Iterator[str]:
+        """What only the service writes is ignored by it, and null is absent."""
+        if value is not None and not described["flags"] & READ_ONLY:
+            yield from self.value(self.at(described["type"]), value, where)
+
+    def discriminated(self, kind: Mapping[str, Any], value: Any, where: str) -> Iterator[str]:
+        key = kind["discriminator"]
+        if not isinstance(value, Mapping):
+            yield f"{where}: expected an object, found {value!r}"
+            return
+        chosen = kind["elements"].get(value.get(key))
+        if chosen is None:
+            yield f"{where}.{key}: expected one of {', '.join(sorted(kind['elements']))}, found {value.get(key)!r}"
+            return
+        element = self.at(chosen)
+        merged = {**element, "properties": {**kind.get("baseProperties", {}), **element.get("properties", {})}}
+        yield from self.object(merged, value, where, discriminator=key)
+
+    def array(self, kind: Mapping[str, Any], value: Any, where: str) -> Iterator[str]:
+        if not isinstance(value, list):
+            yield f"{where}: expected a list, found {value!r}"
+            return
+        for number, item in enumerate(value):
+            yield from self.value(self.at(kind["itemType"]), item, f"{where}[{number}]")
+
+    def union(self, kind: Mapping[str, Any], value: Any, where: str) -> Iterator[str]:
+        elements = [self.at(each) for each in kind["elements"]]
+        if not any(not list(self.value(each, value, where)) for each in elements):
+            yield f"{where}: expected {' or '.join(_words(each) for each in elements)}, found {value!r}"
+
+    def at(self, reference: Mapping[str, str]) -> Any:
+        return self.types[_number(reference)]
+
+
+def _number(reference: Mapping[str, str]) -> int:
+    return int(reference["$ref"].rpartition("/")[2])
+
+
+def _fits(kind: Mapping[str, Any], value: Any) -> bool:
+    name = kind["$type"]
+    if name == "StringLiteralType":
+        return bool(value == kind["value"])
+    if name == "BooleanType":
+        return isinstance(value, bool)
+    if name == "IntegerType":
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        whole = whole or (isinstance(value, float) and value.is_integer())
+        return whole and kind.get("minValue", value) <= value <= kind.get("maxValue", value)
+    if name == "StringType":
+        return isinstance(value, str) and _fitting_text(kind, value)
+    if name == "NullType":
+        return value is None
+    raise AssertionError(f"a type that this check does not know: {name}")
+
+
+def _fitting_text(kind: Mapping[str, Any], value: str) -> bool:
+    shortest, longest = kind.get("minLength", 0), kind.get("maxLength", len(value))
+    return shortest <= len(value) <= longest and (not kind.get("pattern") or bool(re.search(kind["pattern"], value)))
+
+
+def _words(kind: Mapping[str, Any]) -> str:
+    if kind["$type"] == "StringLiteralType":
+        return repr(kind["value"])
+    extra = f" like {kind['pattern']}" if kind.get("pattern") else ""
+    return f"{kind['$type'].removesuffix('Type').lower()}{extra}"

@@ -1,0 +1,1 @@
+"""Routes that only azure-ai-ml asks for: resource manager's workspace resources, batch endpoints, jobs, MLflow."""
