@@ -59,12 +59,13 @@ def train_and_register(
     """
     workspace.automl.check(cluster)
     dataset = workspace.datasets.get(dataset_name)
-    split = workspace.datasets.split(dataset)
+    split = workspace.datasets.split(dataset, reporter)
+    dataset = workspace.datasets.get(split.dataset)  # drawing the first split of a labelled export hashes its images
     _require_every_part(dataset, split)
     run = workspace.runs.get(run_id)
 
     reporter(Event("stage", f"train on {split.counts['train']} images of {dataset.reference}"))
-    job = template.on(DataPaths(split.train, split.validation, dataset.labels))
+    job = template.on(DataPaths(split.train, split.validation, dataset.labels, split.assets))
     best = workspace.automl.run(job, cluster, folder=run.folder / "sweep", reporter=reporter)
 
     reporter(Event("stage", "package the best trial as ONNX and measure that file on the test images"))

@@ -48,18 +48,26 @@ def read_mltable(path: Path) -> list[Path]:
         raise NotFoundError(f"expected {NAME} or a .jsonl file, found neither: {path}", hint="check the path")
     if table.name != NAME:
         return [table]
-    value = _load(table)
-    entries = value.get("paths")
+    named = entries(table.read_bytes()[: MAX_BYTES + 1], table)
+    return [file for kind, value in named for file in _files(table, kind, value)]
+
+
+def entries(data: bytes, table: Path | str) -> list[tuple[str, str]]:
+    """What the text of an MLTable names: `file` or `pattern`, and where. `table` is what messages call it.
+
+    Raises: DataError for one that is not of JSON Lines.
+    """
+    value = _load(data, table)
+    paths = value.get("paths")
     steps = value.get("transformations") or []
-    if not isinstance(entries, list) or not entries:
+    if not isinstance(paths, list) or not paths:
         raise _unusable(table, "paths: a list of files")
     if not any("read_json_lines" in (step if isinstance(step, dict) else (step,)) for step in steps):
         raise _unusable(table, "the transformation read_json_lines")
-    return [file for entry in entries for file in _files(table, entry)]
+    return [_entry(table, path) for path in paths]
 
 
-def _load(table: Path) -> dict[str, Any]:
-    data = table.read_bytes()[: MAX_BYTES + 1]
+def _load(data: bytes, table: Path | str) -> dict[str, Any]:
     try:
         value = yaml.safe_load(data.decode("utf-8-sig")) if len(data) <= MAX_BYTES else None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
@@ -69,19 +77,25 @@ def _load(table: Path) -> dict[str, Any]:
     return value
 
 
-def _files(table: Path, entry: object) -> list[Path]:
+def _entry(table: Path | str, entry: object) -> tuple[str, str]:
     if not isinstance(entry, dict) or len(entry) != 1:
         raise _unusable(table, "each of paths to be a file or a pattern", repr(entry))
     (kind, value), *_ = entry.items()
-    if kind not in ("file", "pattern") or not isinstance(value, str) or "://" in value:
+    if kind not in ("file", "pattern") or not isinstance(value, str):
         raise _unusable(table, "each of paths to be a local file or pattern", repr(entry))
+    return kind, value
+
+
+def _files(table: Path, kind: str, value: str) -> list[Path]:
+    if "://" in value:
+        raise _unusable(table, "each of paths to be a local file or pattern", repr({kind: value}))
     found = sorted(table.parent.glob(value.removeprefix("./"))) if kind == "pattern" else [table.parent / value]
     if not found or not all(file.is_file() for file in found):
         raise NotFoundError(f"{table} names {value!r}, and there is no such file", hint="correct paths in it")
     return found
 
 
-def _unusable(table: Path, expected: str, found: str = "") -> DataError:
+def _unusable(table: Path | str, expected: str, found: str = "") -> DataError:
     return DataError(
         f"{table}: expected {expected}" + (f", found {found}" if found else ""),
         hint="compare it with one that `cva data export --format jsonl` writes",

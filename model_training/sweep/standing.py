@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from model_training.jobs.spec import JobSpec
@@ -33,15 +33,21 @@ def best_trial(
     ranked = leaderboard(results, job.primary_metric)
     if not ranked or ranked[0].weights is None:
         raise _nothing(ranked, job, end_reason)
+    best = ranked[0]
+    announce(job, ranked, folder, reporter)
+    return BestTrial(best, tuple(ranked), job, job.data.labels, folder)
+
+
+def announce(job: JobSpec, ranked: Sequence[TrialResult], folder: Path, reporter: Reporter) -> None:
+    """Tell the leaderboard, the best first, and write it to leaderboard.json."""
+    best = ranked[0]
     rows = leaderboard_rows(ranked, job.primary_metric, searched(job))
     write_json(folder / "leaderboard.json", rows)
-    best = ranked[0]
     value = best.metrics.get(job.primary_metric)
     shown = "undefined" if value is None else f"{value:.3f}"
     name = SHORT.get(job.primary_metric, job.primary_metric)
     text = f"{leaderboard_text(rows)}\nbest of {len(ranked)}: trial {best.number + 1} with {name} {shown}"
     reporter(Event("leaderboard", text, {"metric": job.primary_metric, "trials": rows}))
-    return BestTrial(best, tuple(ranked), job, job.data.labels, folder)
 
 
 def searched(job: JobSpec) -> list[str]:

@@ -62,6 +62,11 @@ def read_dataset(folder: Path) -> Dataset:
         value = files.read_json(folder / "dataset.json", "a dataset's description")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NotFoundError(f"{folder} holds no dataset", hint="`cva data list` shows the datasets") from error
+    return parse_dataset(value, folder)
+
+
+def parse_dataset(value: Mapping[str, Any], folder: Path) -> Dataset:
+    """The contents of `dataset.json` as a value; `folder` is where the version lies."""
     fields = {key: value[key] for key in ("name", "version", "sha256", "task", "images", "boxes", "created_at")}
     return Dataset(**fields, labels=tuple(value["labels"]), path=folder, description=value["description"])
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 import os
 import shutil
 import uuid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +38,24 @@ def write_json(path: Path, value: Any, *, indent: int | None = 1) -> None:
     write_text(path, json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def json_bytes(value: Any) -> bytes:
+    """As `write_json` writes it, for what is no file of this machine."""
+    return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
 def read_json(path: Path, what: str) -> dict[str, Any]:
     """Raises: StorageError for a file that is not a JSON object; FileNotFoundError stays as it is."""
+    return parse_json(path.read_bytes(), f"{path}, {what}", hint="run `cva workspace doctor`")
+
+
+def parse_json(data: bytes, where: str, hint: str = "it was changed by other means: write it again") -> dict[str, Any]:
+    """Raises: StorageError for what is not a JSON object in UTF-8."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(data.decode("utf-8"))
     except ValueError as error:
-        raise StorageError(
-            f"{path}: expected {what} as JSON, found something else ({error})", hint="run `cva workspace doctor`"
-        ) from error
+        raise StorageError(f"{where}: expected JSON, found something else ({error})", hint=hint) from error
     if not isinstance(value, dict):
-        raise StorageError(f"{path}: expected {what} as a JSON object", hint="run `cva workspace doctor`")
+        raise StorageError(f"{where}: expected a JSON object", hint=hint)
     return value
 
 
@@ -70,3 +81,18 @@ def _copy_file(source: Path, target: Path) -> None:
         shutil.copyfileobj(reader, writer, 1 << 20)
         writer.flush()
         os.fsync(writer.fileno())
+
+
+def plain(value: Any) -> Any:
+    """The same value as JSON can hold it: undefined numbers become null, paths and the rest their text."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Sequence | set | frozenset):
+        return [plain(item) for item in value]
+    return str(value)

@@ -20,11 +20,11 @@ from model_training.data.jsonl import read_rows, resolve_image
 from model_training.data.mltable import read_mltable
 from model_training.data.rows import Box, Row
 from model_training.data.split import SplitOptions
-from model_training.workspaces import dataset_files
+from model_training.workspaces import dataset_files, imports
 from model_training.workspaces.base import Dataset
 from model_training.workspaces.local import LocalWorkspace, dataset_import
 from model_training.workspaces.local.dataset_import import INCOMING
-from model_training.workspaces.local.locking import file_lock
+from model_training.workspaces.locking import file_lock
 from scoring.errors import ConflictError, DataError, IntegrityError, NotFoundError, UsageError
 from scoring.files import sha256_of
 from tests.contracts.workspace_contract import TASK, pictures
@@ -233,8 +233,8 @@ def test_two_imports_of_one_name_at_once(workspace: LocalWorkspace, rows: list[R
 
 
 STEPS: list[tuple[object, str]] = [
-    (dataset_import, "add_pictures"),  # looked at, nothing stored
-    (dataset_import, "split_rows"),
+    (imports, "add_pictures"),  # looked at, nothing stored
+    (imports, "split_rows"),
     (dataset_import, "publish"),  # images stored
     (dataset_files, "write_rows"),  # half of the version's files written
     (dataset_files, "_dataset_json"),

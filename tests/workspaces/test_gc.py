@@ -12,7 +12,7 @@ import pytest
 from model_training.workspaces.base import Run
 from model_training.workspaces.local import LocalWorkspace
 from model_training.workspaces.local.gc import DAY, find_garbage, remove
-from model_training.workspaces.local.locking import file_lock
+from model_training.workspaces.locking import file_lock
 from scoring.errors import ConflictError
 
 

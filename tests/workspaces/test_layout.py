@@ -14,7 +14,7 @@ import pytest
 from model_training.workspaces.files import write_text
 from model_training.workspaces.local import LocalWorkspace, layout
 from model_training.workspaces.local.layout import open_layout
-from model_training.workspaces.local.locking import file_lock
+from model_training.workspaces.locking import file_lock
 from scoring.edge.registry import find_workspace
 from scoring.errors import ConflictError, IncompatibleError, StorageError
 
@@ -125,7 +125,7 @@ def test_the_lock_may_be_taken_twice_by_one_thread_and_not_by_another(tmp_path: 
 
 def test_the_lock_keeps_other_processes_out(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from model_training.workspaces.local.locking import file_lock\n"
+        "import sys; from pathlib import Path; from model_training.workspaces.locking import file_lock\n"
         "with file_lock(Path(sys.argv[1])).hold(timeout=0): print('got it')"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "lock")]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from model_training.workspaces.local import store as module
-from model_training.workspaces.local.store import ImageStore
+from model_training.workspaces import image_store as module
+from model_training.workspaces.image_store import ImageStore
 from scoring.errors import IntegrityError
 from scoring.files import sha256_of
 

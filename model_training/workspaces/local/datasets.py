@@ -6,35 +6,26 @@ Knows nothing about formats: rows come in as values. What lies in a version's fo
 from __future__ import annotations
 
 import builtins
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from model_training.data.checks import Report, check_rows
 from model_training.data.duplicates import near_pairs
-from model_training.data.jsonl import read_rows, resolve_image
-from model_training.data.parts import PARTS
+from model_training.data.jsonl import resolve_image
 from model_training.data.problems import Problem
 from model_training.data.rows import Row
-from model_training.data.scanning import Progress
 from model_training.data.split import SplitOptions, split_rows
 from model_training.workspaces import dataset_files, references
 from model_training.workspaces.base import Dataset, Datastores, Reporter, Split, silent
-from model_training.workspaces.local.dataset_import import (
-    INCOMING,
-    Imported,
-    ImportRequest,
-    exclusive,
-    import_dataset,
-    publish,
-)
+from model_training.workspaces.dataset_views import DatasetViews
+from model_training.workspaces.imports import Imported, ImportRequest, exclusive
+from model_training.workspaces.local.dataset_import import INCOMING, import_dataset, incoming, publish
 from model_training.workspaces.local.layout import Layout
 from scoring.errors import IntegrityError, NotFoundError
 from scoring.files import sha256_of
 
 
-class LocalDatasets:
+class LocalDatasets(DatasetViews):
     def __init__(self, root: Path, datastores: Datastores) -> None:
         self._layout = Layout(root)
         self._datastores = datastores
@@ -85,42 +76,10 @@ class LocalDatasets:
         folders = sorted(path for path in self._layout.datasets.glob("*") if path.name != INCOMING)
         return [dataset_files.read_dataset(f / str(v)) for f in folders for v in dataset_files.versions(f)]
 
-    def rows(self, dataset: Dataset) -> Sequence[Row]:
-        return read_rows(dataset.path / "data.jsonl")
-
-    def split(self, dataset: Dataset) -> Split:
+    def split(self, dataset: Dataset, reporter: Reporter = silent) -> Split:
         """The stored split. Raises: IntegrityError when a referenced image is no longer what was imported."""
         self._check_referenced(dataset)
         return dataset_files.read_split(dataset)
-
-    def split_options(self, dataset: Dataset) -> SplitOptions:
-        """How the stored split was drawn."""
-        return dataset_files.split_options(dataset.path)
-
-    def classes_by_part(self, dataset: Dataset) -> dict[str, dict[str, int]]:
-        """For each label, how often it stands in train, validation and test."""
-        counts = {part: Counter[str]() for part in PARTS}
-        for part in PARTS:
-            for row in read_rows(dataset.path / f"{part}.jsonl"):
-                counts[part].update(row.labels)
-        return {label: {part: counts[part][label] for part in PARTS} for label in dataset.labels}
-
-    def parts(self, dataset: Dataset) -> dict[str, str]:
-        """The part of each image, by its file name."""
-        return {row.file_name: part for part in PARTS for row in read_rows(dataset.path / f"{part}.jsonl")}
-
-    def check(self, dataset: Dataset, *, image_size: int, progress: Progress | None = None) -> Report:
-        """Read and decode everything again: hashes, sizes, duplicates within and across parts, counts."""
-        beside = dataset.path / "data.jsonl"
-        parts = self.parts(dataset)
-        rows = self.rows(dataset)
-        return check_rows(
-            rows,
-            lambda row: resolve_image(row, beside),
-            part_of=lambda row: parts[row.file_name],
-            image_size=image_size,
-            progress=progress,
-        )
 
     def part(self, reference: str) -> tuple[Path, tuple[str, ...]]:
         """The JSONL file and the labels that a job's data reference means.
@@ -145,7 +104,7 @@ class LocalDatasets:
         Models trained on the version before have seen images that may be in the new test part.
         """
         references.parse(name)
-        with exclusive(self._layout, name):
+        with exclusive(incoming(self._layout), name):
             dataset = self.get(name)
             rows = self.rows(dataset)
             hashes = dataset_files.fingerprints(dataset.path)

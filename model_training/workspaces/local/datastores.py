@@ -8,7 +8,6 @@ from __future__ import annotations
 import builtins
 import os
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -21,6 +20,7 @@ from model_training.workspaces import files
 from model_training.workspaces.base import Datastore
 from model_training.workspaces.local.layout import Layout
 from model_training.workspaces.names import check_name
+from model_training.workspaces.patterns import matches
 from scoring.errors import ConflictError, IntegrityError, NotFoundError, StorageError, UsageError
 
 
@@ -60,7 +60,7 @@ class LocalDatastores:
     def browse(self, name: str, pattern: str = "**/*", limit: int = 100) -> builtins.list[str]:
         """Paths of files under the datastore that match, sorted, at most `limit`; `**` stands for any folders."""
         root = Path(self.get(name).root)
-        return list(islice((path for path in _walk(root) if _matches(path, pattern)), max(limit, 0)))
+        return list(islice((path for path in _walk(root) if matches(path, pattern)), max(limit, 0)))
 
     def preview(self, name: str, path: str) -> dict[str, Any]:
         """Size in bytes, and in pixels where the file is an image whose header can be read."""
@@ -111,16 +111,3 @@ def _walk(root: Path) -> Iterator[str]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         here = PurePosixPath(Path(folder).relative_to(root).as_posix())
         yield from (str(here / name) for name in sorted(names) if not name.startswith("."))
-
-
-def _matches(path: str, pattern: str) -> bool:
-    """Part by part: `*` and `?` stay within one name, `**` takes any number of folders."""
-    return _match_parts(path.split("/"), pattern.split("/"))
-
-
-def _match_parts(path: builtins.list[str], pattern: builtins.list[str]) -> bool:
-    if not pattern:
-        return not path
-    if pattern[0] == "**":
-        return any(_match_parts(path[i:], pattern[1:]) for i in range(len(path) + 1))
-    return bool(path) and fnmatchcase(path[0], pattern[0]) and _match_parts(path[1:], pattern[1:])

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model_training.workspaces.files import PARTIAL
+from model_training.workspaces.image_store import ImageStore
 from model_training.workspaces.local.layout import Layout
-from model_training.workspaces.local.locking import is_held
 from model_training.workspaces.local.registry import Registry
 from model_training.workspaces.local.run_files import RunFiles
 from model_training.workspaces.local.runs import ENDED, LocalRuns
-from model_training.workspaces.local.store import ImageStore
+from model_training.workspaces.locking import is_held
 from scoring.errors import ConflictError
 
 KEEP_RUNS = 10  # the newest ones stay whole

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model_training.workspaces import files
-from model_training.workspaces.local.locking import FileLock, file_lock
+from model_training.workspaces.locking import FileLock, file_lock
 from model_training.workspaces.names import now
 from scoring.errors import IncompatibleError, StorageError
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from model_training.workspaces.local.mlflow_store import Tracking
 from model_training.workspaces.local.registration import Registration, TrackedRun, manifest_digest
 from model_training.workspaces.local.registry import CHAMPION_SINCE, Entry, Registry
 from model_training.workspaces.local.runs import LocalRuns
+from model_training.workspaces.model_versions import onnx_sha256, still_true
 from model_training.workspaces.names import check_name, now
 from model_training.workspaces.tags import model_tags
 from scoring.errors import ConflictError, IntegrityError, NotFoundError, StorageError
@@ -53,7 +53,7 @@ class LocalModels:
             self.registration.recover()
             version = self._registered_by(name, run_id, manifest)
             if version is None:
-                decision = _still_true(decision, self._registry().champion(name))
+                decision = still_true(decision, self._registry().champion(name))
                 version = self.registration.next_version(name)
                 seen = self._seen(manifest) if trained_on is None else trained_on
                 self.registration.add(
@@ -154,7 +154,7 @@ class LocalModels:
         for version, entry in self._registry().models.get(name, {}).items():
             if run_id and entry["tags"].get("run_id") == run_id:
                 held = _manifest(self._layout.models / entry["path"])
-                if _onnx(held) == _onnx(manifest):
+                if onnx_sha256(held) == onnx_sha256(manifest):
                     return version
         return None
 
@@ -175,14 +175,6 @@ class LocalModels:
         except NotFoundError:
             return TrackedRun(run_id, name, {}, metrics)
         return TrackedRun(run_id, run.experiment, dict(run.parameters), metrics)
-
-
-def _still_true(decision: GateDecision, champion: int | None) -> GateDecision:
-    """Another run may have moved the champion while this one was measured against the former: then that one stays."""
-    if not decision.promote or decision.champion_version == champion:
-        return decision
-    reason = f"{decision.reason}; but version {champion} has become champion meanwhile, so it stays"
-    return replace(decision, promote=False, reason=reason)
 
 
 def _verified(folder: Path) -> Json:
@@ -212,8 +204,3 @@ def _numbers(manifest: Json) -> dict[str, float]:
     metrics: Mapping[str, Any] = manifest.get("metrics", {})
     numbers = {key: value for key, value in metrics.items() if isinstance(value, int | float)}
     return {key: float(value) for key, value in numbers.items() if math.isfinite(value)}
-
-
-def _onnx(manifest: Mapping[str, Any]) -> str:
-    entries = {entry["path"]: entry["sha256"] for entry in manifest.get("files", [])}
-    return str(entries.get("model.onnx", ""))

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model_training.workspaces import files
-from scoring.errors import IncompatibleError, NotFoundError, UsageError
+from model_training.workspaces import files, model_versions
+from model_training.workspaces.model_versions import CHAMPION_SINCE
+from scoring.errors import IncompatibleError
+
+__all__ = ["CHAMPION_SINCE", "SCHEMA", "Entry", "Registry"]
 
 SCHEMA = 1
-CHAMPION_SINCE = "champion_since"
 Entry = dict[str, Any]  # path, manifest_sha256, created_at, tags
 
 
@@ -55,57 +57,11 @@ class Registry:
 
     def champion(self, name: str) -> int | None:
         """The version with the latest `champion_since` tag."""
-        since = {
-            number: str(entry["tags"][CHAMPION_SINCE])
-            for number, entry in self.models.get(name, {}).items()
-            if entry["tags"].get(CHAMPION_SINCE)
-        }
-        return max(since, key=lambda number: (since[number], number)) if since else None
+        return model_versions.champion(self._tags(name))
 
     def resolve(self, reference: str) -> tuple[str, int]:
-        """`NAME`, `NAME:3`, `NAME@champion`, `NAME@best`, `NAME@latest`; a bare name is the champion, else the latest.
+        """Raises: NotFoundError that lists what there is, UsageError for another word after `@` or `:`."""
+        return model_versions.resolve({name: self._tags(name) for name in self.models}, reference)
 
-        Raises: NotFoundError that lists what there is, UsageError for another word after `@` or `:`.
-        """
-        name, mark, word = _split(reference)
-        versions = self.models.get(name)
-        if not versions:
-            known = ", ".join(sorted(self.models)) or "none yet"
-            raise NotFoundError(f"there is no model {name!r}; models: {known}", hint="see `cva model list`")
-        if mark and not word:
-            raise UsageError(f"expected a version after '{mark}', found {reference!r}", hint="NAME:3 or NAME@latest")
-        if mark == ":":
-            return name, self._number(name, word)
-        champion = self.champion(name)
-        if word == "latest" or (not word and champion is None):
-            return name, max(versions)
-        if word not in ("", "champion", "best"):
-            raise UsageError(f"model {reference!r}: expected @champion, @best or @latest, found '@{word}'")
-        if champion is None:
-            raise NotFoundError(
-                f"model {name!r} has no champion; versions: {_listed(versions)}",
-                hint=f"choose one: cva model promote {name}:VERSION",
-            )
-        return name, champion
-
-    def _number(self, name: str, word: str) -> int:
-        versions = self.models[name]
-        if not word.isascii() or not word.isdigit():
-            raise UsageError(f"model {name}:{word}: expected a whole number after ':'", hint="NAME:3 or NAME@latest")
-        if int(word) not in versions:
-            raise NotFoundError(
-                f"model {name!r} has no version {word}; versions: {_listed(versions)}", hint="see `cva model list`"
-            )
-        return int(word)
-
-
-def _split(reference: str) -> tuple[str, str, str]:
-    for mark in (":", "@"):
-        name, found, word = reference.partition(mark)
-        if found:
-            return name, mark, word
-    return reference, "", ""
-
-
-def _listed(versions: Mapping[int, Entry]) -> str:
-    return ", ".join(str(number) for number in sorted(versions))
+    def _tags(self, name: str) -> dict[int, Mapping[str, str]]:
+        return {number: entry["tags"] for number, entry in self.models.get(name, {}).items()}

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from model_training.workspaces import files
 from model_training.workspaces.base import Event
-from model_training.workspaces.local.locking import is_held, try_lock
+from model_training.workspaces.files import plain
+from model_training.workspaces.locking import is_held, try_lock
 from model_training.workspaces.names import now
 from scoring.errors import ConflictError
+
+__all__ = ["RunFiles", "append", "plain"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,18 +102,3 @@ def append(path: Path, text: str) -> None:
         os.write(descriptor, (text + "\n").encode("utf-8"))
     finally:
         os.close(descriptor)
-
-
-def plain(value: Any) -> Any:
-    """The same value as JSON can hold it: undefined numbers become null, paths and the rest their text."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, Sequence | set | frozenset):
-        return [plain(item) for item in value]
-    return str(value)

@@ -18,10 +18,10 @@ from model_training.workspaces.base import Event, Json, Reporter, Run
 from model_training.workspaces.local.layout import Layout
 from model_training.workspaces.local.run_files import RunFiles
 from model_training.workspaces.names import check_name, now
-from scoring.errors import ConflictError, NotFoundError, UsageError
+from model_training.workspaces.run_states import ENDED, STATUSES, check_change, run_above
+from scoring.errors import NotFoundError
 
-ENDED = ("Completed", "Failed", "Canceled")
-STATUSES = ("NotStarted", "Running", "CancelRequested", *ENDED)
+__all__ = ["ENDED", "STATUSES", "LocalRuns"]
 
 
 class LocalRuns:
@@ -48,12 +48,9 @@ class LocalRuns:
 
     def update(self, run_id: str, *, status: str, result: Json | None = None, error: str = "") -> Run:
         """Called by the run's owner. An ended run stays as it ended."""
-        if status not in STATUSES:
-            raise UsageError(f"status {status!r}: expected one of {', '.join(STATUSES)}")
         files = self.files(run_id)
         record = files.read()
-        if record["status"] in ENDED and status != record["status"]:
-            raise ConflictError(f"run {run_id} has ended ({record['status']}); it cannot become {status}")
+        check_change(run_id, record["status"], status)
         ended = now() if status in ENDED else ""
         record |= {"status": status, "error": error, "ended_at": ended}
         if result is not None:
@@ -109,9 +106,7 @@ class LocalRuns:
 
     def containing(self, path: Path) -> str | None:
         """The run whose folder holds the path, if one does."""
-        root = self._layout.runs.absolute()
-        inside = path.absolute()
-        return inside.relative_to(root).parts[0] if inside != root and inside.is_relative_to(root) else None
+        return run_above(path, self._layout.runs)
 
     def files(self, run_id: str) -> RunFiles:
         files = RunFiles(self._layout.runs / run_id)

@@ -1,0 +1,210 @@
+"""The AutoML part of an Azure ML workspace: a job's sweep run by the service on a GPU cluster, followed from here.
+
+A run is found again by its tags, so a step whose node was restarted goes on with the run that it began; one that is
+told to stop cancels it. Trains nothing and knows no SDK.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from model_training.jobs.spec import JobSpec, Limits
+from model_training.setting_rules import RETIRED_SIZES
+from model_training.workspaces import references
+from model_training.workspaces.azureml.automl_watch import Watch
+from model_training.workspaces.azureml.cache import Cache
+from model_training.workspaces.azureml.following import Patience, follow
+from model_training.workspaces.azureml.leavings import fetch_leavings
+from model_training.workspaces.azureml.naming import check_azure_name
+from model_training.workspaces.azureml.service import Asset, AutoMLRequest, Compute, RunFacts, Service
+from model_training.workspaces.azureml.trials import Trial, own_error, result
+from model_training.workspaces.base import BestTrial, Event, Reporter, TrialResult, silent
+from model_training.workspaces.run_states import ENDED, run_above
+from scoring.errors import CancelledError, NotFoundError, OfflineError, TrainingError, UnavailableError, UsageError
+
+RUN_TAG, JOB_TAG = "cva_run", "cva_job"
+STOPPED_TAG = "cva_stopped_with_its_step"  # a step that runs again trains anew; what a person cancelled stays cancelled
+BEST_CHILD = "automl_best_child_run_id"
+LONGEST_MINUTES = 8 * 60  # where a job sets no limit of its own
+UNLIMITED_MINUTES = Limits().timeout_minutes  # Azure's default, a week
+TRIES = 3
+
+
+class AzureAutoML:
+    def __init__(self, service: Service, cache: Cache, patience: Patience) -> None:
+        self._service = service
+        self._cache = cache
+        self._patience = patience
+
+    def check(self, cluster: str) -> None:
+        """Raises: NotFoundError that lists the clusters there are; UsageError for a size that Azure has retired."""
+        self._cluster(cluster)
+
+    def clusters(self) -> Sequence[Compute]:
+        return self._service.clusters()
+
+    def run(self, job: JobSpec, cluster: str, *, folder: Path, reporter: Reporter = silent) -> BestTrial:
+        """The service's sweep on the job's registered parts, followed to its end; the best trial's files in `folder`.
+
+        Raises: NotFoundError, UsageError, TrainingError with the service's own words, CancelledError.
+        """
+        if job.data is None:
+            raise UsageError("this job has no data yet", hint="train_and_register fills it in from the stored split")
+        compute = self._cluster(cluster)
+        if not _has_gpu(compute):
+            text = f"{cluster} has the size {compute.size}, which has no GPU: AutoML for images wants an NC or ND size"
+            reporter(Event("warning", text))
+        request = self._request(job, cluster, folder)
+        watch = Watch(self._service, request.job, reporter)
+        try:
+            facts = self._found(request) or self._submit(request, reporter)
+            reporter(Event("message", f"AutoML run {facts.id} on {cluster}  {facts.portal_url}".rstrip()))
+            ended = follow(self._service, facts.id, watch.look, self._patience, reporter)
+        except (CancelledError, KeyboardInterrupt, SystemExit):
+            self._cancel(request, reporter)
+            raise
+        if ended.status != "Completed":
+            raise self._unfinished(ended, compute)
+        return self._best(request.job, ended, watch, folder, reporter)
+
+    def _cluster(self, name: str) -> Compute:
+        there = {compute.name: compute for compute in self._service.clusters()}
+        if name not in there:
+            raise NotFoundError(
+                f"there is no cluster {name!r}; clusters: {', '.join(sorted(there)) or 'none'}",
+                hint="give one of them, or deploy infrastructure/, which makes them",
+            )
+        better = RETIRED_SIZES.get(there[name].size.lower())
+        if better:
+            raise UsageError(
+                f"cluster {name} has the size {there[name].size}, which Azure has retired",
+                hint=f"make it anew with VM_SIZE {better}",
+            )
+        return there[name]
+
+    def _request(self, job: JobSpec, cluster: str, folder: Path) -> AutoMLRequest:
+        train, validation = (self._asset(job, part) for part in ("train", "validation"))
+        if job.overrides or job.budget_cpu_seconds:
+            given = ", ".join([*job.overrides, *(["budget_cpu_seconds"] if job.budget_cpu_seconds else [])])
+            raise UsageError(f"{given}: only for training on this machine", hint="write it into the job file")
+        guarded = replace(job, limits=_guarded(job))
+        run_id = run_above(folder, self._cache.runs) or hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:32]
+        same = [job.source, cluster, repr(guarded.limits)]
+        same += [f"{asset.name}:{asset.version}" for asset in (train, validation)]
+        tags = {RUN_TAG: run_id, JOB_TAG: hashlib.sha256(json.dumps(same).encode()).hexdigest()[:32]}
+        experiment = check_azure_name(job.experiment_name or "automl_for_images", "experiment")
+        return AutoMLRequest(guarded, train, validation, cluster, experiment, tags)
+
+    def _asset(self, job: JobSpec, part: str) -> Asset:
+        named = job.data.assets.get(part, "") if job.data else ""
+        if not named:
+            raise UsageError(
+                f"the {part} part is not registered in the workspace, so the service cannot read it",
+                hint="take the parts from workspace.datasets.split(dataset)",
+            )
+        wanted = references.parse(named)
+        for asset in self._service.assets(wanted.name):
+            if asset.version == wanted.version:
+                return asset
+        raise NotFoundError(f"there is no data set {named}", hint="split the data set again")
+
+    def _found(self, request: AutoMLRequest) -> RunFacts | None:
+        """The run that was submitted for this work before, however it stands."""
+        there = [facts for facts in self._service.runs(tags=request.tags) if STOPPED_TAG not in facts.tags]
+        return max(there, key=lambda facts: (facts.created_at, facts.id), default=None)
+
+    def _submit(self, request: AutoMLRequest, reporter: Reporter) -> RunFacts:
+        """Once. When the answer is lost, it is looked for before it is asked for again."""
+        limits = request.job.limits
+        text = f"submit the AutoML job: at most {limits.max_trials} trials in {limits.timeout_minutes:g} minutes"
+        reporter(Event("message", text))
+        for attempt in range(1, TRIES + 1):
+            try:
+                return self._service.submit_automl(request)
+            except (OfflineError, UnavailableError) as error:
+                if attempt == TRIES:
+                    raise
+                reporter(Event("warning", f"submitting did not get through, again: {error.message}"))
+                self._patience.sleep(max(self._patience.first, getattr(error, "retry_after", 0)))
+            found = self._found(request)
+            if found:
+                return found
+        raise AssertionError("the last attempt returns or raises")
+
+    def _cancel(self, request: AutoMLRequest, reporter: Reporter) -> None:
+        """Whatever of this work still runs; asked by its tags, since the id may not be known yet."""
+        try:
+            for facts in self._service.runs(tags=request.tags):
+                if facts.status not in ENDED:
+                    self._service.tag_run(facts.id, {STOPPED_TAG: "true"})
+                    self._service.cancel_run(facts.id)
+                    reporter(Event("message", f"cancelled AutoML run {facts.id}"))
+        except (OfflineError, UnavailableError) as error:
+            text = f"the AutoML run could not be cancelled ({error.message}): cancel it in the studio, it costs money"
+            reporter(Event("warning", text))
+
+    def _unfinished(self, ended: RunFacts, compute: Compute) -> TrainingError | CancelledError:
+        if ended.status == "Canceled":
+            return CancelledError(
+                f"AutoML run {ended.id} was cancelled in the workspace", hint="submit the endpoint again to train"
+            )
+        said = own_error(self._service, ended)
+        hint = f"see {ended.portal_url or ended.id}"
+        if "quota" in said.lower():
+            hint = f"ask for quota of {compute.size} in this region, or give another --cluster; {hint}"
+        return TrainingError(f"AutoML run {ended.id} failed: {said}", hint=hint, log=ended.portal_url)
+
+    def _best(self, job: JobSpec, ended: RunFacts, watch: Watch, folder: Path, reporter: Reporter) -> BestTrial:
+        from model_training.sweep.standing import announce
+
+        folder.mkdir(parents=True, exist_ok=True)
+        best = _winner(ended, watch, job)
+        reporter(Event("stage", f"fetch what trial {best.number + 1} left"))
+        exported = fetch_leavings(self._service, best.facts.id, folder / "automl")
+        results = [
+            result(trial, watch.metrics(trial), job, folder / str(trial.number), exported if trial is best else None)
+            for trial in watch.trials
+        ]
+        ranked = sorted(results, key=_rank(job, best.number))
+        announce(job, ranked, folder, reporter)
+        labels = job.data.labels if job.data else ()
+        return BestTrial(ranked[0], tuple(ranked), job, labels, folder)
+
+
+def _winner(ended: RunFacts, watch: Watch, job: JobSpec) -> Trial:
+    """The one that the service calls the best."""
+    named = ended.tags.get(BEST_CHILD) or ended.properties.get(BEST_CHILD) or ""
+    best = next((trial for trial in watch.trials if trial.facts.id == named), None)
+    if best is None:
+        raise TrainingError(
+            f"AutoML run {ended.id} completed without a best trial ({BEST_CHILD} says {named or 'nothing'})",
+            hint=f"see its trials: {ended.portal_url or ended.id}",
+        )
+    return best
+
+
+def _rank(job: JobSpec, best: int) -> Callable[[TrialResult], tuple[bool, bool, float, int]]:
+    """The service's best first, then by the primary metric; what has none last."""
+
+    def key(each: TrialResult) -> tuple[bool, bool, float, int]:
+        value = each.metrics.get(job.primary_metric)
+        return each.number != best, value is None, -(value or 0.0), each.number
+
+    return key
+
+
+def _guarded(job: JobSpec) -> Limits:
+    """The job's limits, never without a timeout that a person would have chosen: GPU hours cost money."""
+    minutes = job.limits.timeout_minutes
+    minutes = LONGEST_MINUTES if minutes >= UNLIMITED_MINUTES else minutes
+    if job.budget_minutes:
+        minutes = min(minutes, max(round(job.budget_minutes), 1))
+    return replace(job.limits, timeout_minutes=minutes)
+
+
+def _has_gpu(compute: Compute) -> bool:
+    return compute.size.lower().startswith("standard_n")
