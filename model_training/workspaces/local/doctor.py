@@ -15,7 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from model_training.workspaces.findings import FAIL, OK, WARN, Finding
-from model_training.workspaces.local.store import ImageStore
+from model_training.workspaces.image_store import ImageStore
 from scoring.errors import CvaError
 from scoring.files import sha256_of
 
