@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import time
+from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,8 +33,7 @@ def base(azure: FakeAzure) -> dict[str, str]:
     bundle = str(azure.authority.bundle)
     trust = dict.fromkeys(("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"), bundle)
     proxies = dict.fromkeys(("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"), azure.address)
-    config = azure.home / ".azure"
-    config.mkdir(parents=True, exist_ok=True)
+    config = _config_folder(azure.home / ".azure")
     return {
         **kept,
         **trust,
@@ -47,6 +49,15 @@ def base(azure: FakeAzure) -> dict[str, str]:
         "AZURE_CORE_DISPLAY_REGION_IDENTIFIED": "false",
         "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true",
     }
+
+
+def _config_folder(folder: Path) -> Path:
+    """Of an az that has looked for its newest version today, which no setting keeps it from."""
+    folder.mkdir(parents=True, exist_ok=True)
+    installed = {"local": version("azure-cli-core")}
+    looked = {"versions": {"azure-cli": installed, "core": installed}, "update_time": f"{datetime.now()}"}
+    (folder / "versionCheck.json").write_text(json.dumps(looked))
+    return folder
 
 
 def in_pipeline(azure: FakeAzure) -> dict[str, str]:
@@ -89,7 +100,7 @@ def signed_in(azure: FakeAzure) -> dict[str, str]:
     stamp = template / "azureProfile.json"
     if not stamp.is_file() or time.time() - stamp.stat().st_mtime > SIGN_IN_SECONDS:
         shutil.rmtree(template, ignore_errors=True)
-        template.mkdir()
+        _config_folder(template)
         sign_in({**environment, "AZURE_CONFIG_DIR": str(template)}, azure)
         azure.requests.clear()
     shutil.copytree(template, environment["AZURE_CONFIG_DIR"], dirs_exist_ok=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from model_training.workspaces.azureml.blob_client import MIB
+from model_training.workspaces.azureml import blob_client
 from model_training.workspaces.azureml.blobs import ContainerBlobs
 from model_training.workspaces.azureml.credentials import token_credential
 from model_training.workspaces.azureml.service import Container
@@ -26,6 +26,8 @@ from scoring.errors import (
 )
 from tests.fake_azure.azure import FakeAzure
 
+SMALL = 1 << 16
+
 
 @pytest.fixture
 def blobs(azure: FakeAzure, monkeypatch: pytest.MonkeyPatch) -> Iterator[ContainerBlobs]:
@@ -38,11 +40,12 @@ def blobs(azure: FakeAzure, monkeypatch: pytest.MonkeyPatch) -> Iterator[Contain
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Waits between tries, without waiting."""
-    from azure.core.pipeline.transport import RequestsTransport
+    """Waits between tries, without waiting; parts of a large file are small ones."""
+    from azure.core.pipeline.transport import HttpTransport
 
+    monkeypatch.setattr(blob_client, "MIB", SMALL)
     waited: list[float] = []
-    monkeypatch.setattr(RequestsTransport, "sleep", lambda self, seconds: waited.append(seconds))
+    monkeypatch.setattr(HttpTransport, "sleep", lambda self, seconds: waited.append(seconds))
     return waited
 
 
@@ -59,7 +62,9 @@ def of_size(folder: Path, size: int) -> Path:
 # what is there -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [0, 1, 9 * MIB])  # empty; one request; more than one request, in both directions
+@pytest.mark.parametrize(
+    "size", [0, 1, 9 * blob_client.MIB]
+)  # empty; one request; more than one request, in both directions
 def test_files_come_back_as_they_went(blobs: ContainerBlobs, tmp_path: Path, size: int) -> None:
     file = of_size(tmp_path, size)
     assert not blobs.exists("a/b.bin")
@@ -89,7 +94,7 @@ def test_what_exists_is_kept_unless_it_is_to_be_overwritten(blobs: ContainerBlob
     with pytest.raises(ConflictError, match="exists"):
         blobs.write(b"first", "x")  # the same bytes, but not ours
     with pytest.raises(ConflictError, match="exists"):
-        blobs.upload(of_size(tmp_path, 9 * MIB), "x")
+        blobs.upload(of_size(tmp_path, 9 * blob_client.MIB), "x")
     assert blobs.read("x", limit=5) == b"first"
     blobs.write(b"second", "x", overwrite=True)
     assert blobs.read("x", limit=6) == b"second"
@@ -164,7 +169,7 @@ def test_the_callers_own_token_is_used_and_never_a_key(azure: FakeAzure, blobs: 
 
 
 @pytest.mark.parametrize("what", [429, 500, 503, "drop", "drop-answer"])
-@pytest.mark.parametrize("size", [1000, 9 * MIB])
+@pytest.mark.parametrize("size", [1000, 9 * SMALL])
 def test_an_upload_goes_on_after_a_fault(
     azure: FakeAzure, blobs: ContainerBlobs, tmp_path: Path, quick: list[float], what: int | str, size: int
 ) -> None:
@@ -180,7 +185,7 @@ def test_an_upload_goes_on_after_a_fault(
 def test_a_lost_answer_of_the_last_part_is_no_conflict(
     azure: FakeAzure, blobs: ContainerBlobs, tmp_path: Path, quick: list[float]
 ) -> None:
-    file = of_size(tmp_path, 9 * MIB)
+    file = of_size(tmp_path, 9 * SMALL)
     azure.fail_next("PUT", "comp=blocklist", "drop-answer")
     blobs.upload(file, "x")
     assert azure.blobs.get(azure.state.default_container, "x") == file.read_bytes()
@@ -210,7 +215,7 @@ def test_a_fault_that_lasts_is_said_and_leaves_nothing(
 ) -> None:
     azure.fail_next("PUT", "/x", what, times=100, headers={"Retry-After": "7"} if isinstance(what, int) else None)
     with pytest.raises(error) as caught:
-        blobs.upload(of_size(tmp_path, 9 * MIB), "x")
+        blobs.upload(of_size(tmp_path, 9 * SMALL), "x")
     assert stored(azure) == []
     assert 3 <= len(quick) <= 8
     if isinstance(caught.value, UnavailableError):
@@ -236,7 +241,7 @@ def test_a_service_that_asks_for_too_long_is_reported(
 
 
 @pytest.mark.parametrize("what", [503, "drop", "cut-answer"])
-@pytest.mark.parametrize("size", [1000, 9 * MIB])
+@pytest.mark.parametrize("size", [1000, 9 * SMALL])
 def test_a_download_goes_on_after_a_fault(
     azure: FakeAzure, blobs: ContainerBlobs, tmp_path: Path, quick: list[float], what: int | str, size: int
 ) -> None:
@@ -252,7 +257,7 @@ def test_a_download_goes_on_after_a_fault(
 def test_a_download_that_breaks_off_leaves_nothing(
     azure: FakeAzure, blobs: ContainerBlobs, tmp_path: Path, quick: list[float], what: str
 ) -> None:
-    blobs.upload(of_size(tmp_path, 9 * MIB), "x")
+    blobs.upload(of_size(tmp_path, 9 * SMALL), "x")
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "got").write_text("what was there before")
     azure.fail_next("GET", "/x", what, times=100)
