@@ -135,7 +135,7 @@ def _numbers(metrics: dict[str, Any]) -> list[tuple[str, object]]:
 
 
 def _link(answer: dict[str, Any]) -> list[tuple[str, object]]:
-    return [("in the studio", answer.get("portal_url") or "")]
+    return [("in the studio", answer.get("url") or "")]
 
 
 def _say(*paragraphs: str) -> None:

@@ -66,7 +66,7 @@ def ready(tools: Tools, tmp_path: Path) -> Ready:
     key.write_text(SECRET)
     key.chmod(0o644)  # as DownloadSecureFile leaves it
     tools.answer("endpoint publish", {"endpoint": "train", "version": 2, "default_version": 2, "git_commit": "abc"})
-    tools.answer("endpoint submit", {"run": "r-17", "status": "NotStarted", "portal_url": "https://ml.azure.com/r-17"})
+    tools.answer("endpoint submit", {"run": "r-17", "status": "NotStarted", "url": "https://ml.azure.com/r-17"})
     tools.answer("job show", RUN)
     tools.answer("model show", CHAMPION)
     tools.answer(
