@@ -35,7 +35,17 @@ def score(workspace: AzureWorkspace, run_id: str, args: argparse.Namespace) -> d
         workspace, dataset_name=args.dataset_name, model_name=args.model_name, run_id=run_id, reporter=say
     )
     shutil.copytree(made.folder, Path("outputs") / "predictions", dirs_exist_ok=True)
-    return {**made.to_json(), "datastore": workspace.keep_folder(made.folder, f"cva/predictions/{run_id}")}
+    return {**made.to_json(), "predictions": _keep(workspace, made.folder, f"cva/predictions/{run_id}")}
+
+
+def _keep(workspace: AzureWorkspace, folder: Path, path: str) -> str:
+    """Copies every file into the default datastore; returns where that is, as Azure ML says it."""
+    datastore = workspace.service.default_datastore()
+    blobs = workspace.service.blobs(datastore)
+    for file in sorted(folder.iterdir()):
+        if file.is_file() and not file.name.startswith("."):
+            blobs.upload(file, f"{path}/{file.name}", overwrite=True)
+    return f"azureml://datastores/{datastore}/paths/{path}/"
 
 
 if __name__ == "__main__":

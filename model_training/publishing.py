@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,20 @@ class Staged:
     bytes: int
     files: int
     untracked: Sequence[str]
+
+
+class Stager:
+    """Stages for one workspace, in a folder that lives as long as this process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._scratch = tempfile.TemporaryDirectory(prefix="cva-publish-")
+        self.last: Staged | None = None
+
+    def __call__(self, template: str, *, kind: str, git_commit: str) -> StepCode:
+        """Raises: NotFoundError, UsageError."""
+        self.last = stage(Path(tempfile.mkdtemp(dir=self._scratch.name)), template)
+        return step_code(self.last, self._settings, kind, ("--git-commit", git_commit) if git_commit else ())
 
 
 def stage(folder: Path, template: str, root: Path | None = None) -> Staged:
@@ -78,6 +93,7 @@ def step_code(staged: Staged, settings: Settings, kind: str = "training", argume
         requirements=staged.folder / REQUIREMENTS,
         python=PYTHON,
         compute=settings.aml_cpu_cluster_name,
+        sha256=staged.sha256,
     )
 
 

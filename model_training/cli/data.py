@@ -12,6 +12,7 @@ from scoring.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from model_training.data.split import SplitOptions
+    from model_training.workspaces.azureml.workspace import AzureWorkspace
     from model_training.workspaces.local.workspace import LocalWorkspace
 
 FORMATS = ("voc", "coco", "yolo", "csv", "jsonl", "label-studio", "folder")
@@ -89,10 +90,10 @@ def import_data(args: argparse.Namespace, out: Output) -> dict[str, Any]:
     from model_training.cli.data_text import say_import
     from model_training.data.formats import read_format
     from model_training.data.importing import Repair
-    from model_training.workspaces.local.workspace import LocalWorkspace
+    from model_training.workspaces.open import open_workspace
 
     source = read_format(_format(args.format, args.path), args.path)
-    datasets = LocalWorkspace.open().datasets
+    datasets = open_workspace().datasets
     imported = datasets.import_rows(
         args.name,
         source.rows,
@@ -112,9 +113,9 @@ def check_data(args: argparse.Namespace, out: Output) -> dict[str, Any]:
     from model_training.cli.data_text import say_report
     from model_training.data.checks import check_rows
     from model_training.data.formats import read_format
-    from model_training.workspaces.local.workspace import LocalWorkspace
+    from model_training.workspaces.open import open_workspace
 
-    workspace = LocalWorkspace.open()
+    workspace = open_workspace()
     tell = _progress(out)
     if Path(args.name).exists() and (args.format or not _is_dataset(args.name, workspace)):
         source = read_format(_format(args.format, Path(args.name)), Path(args.name))
@@ -136,9 +137,9 @@ def check_data(args: argparse.Namespace, out: Output) -> dict[str, Any]:
 
 def list_datasets(args: argparse.Namespace, out: Output) -> list[dict[str, Any]]:
     from model_training.cli.data_text import dataset_json
-    from model_training.workspaces.local.workspace import LocalWorkspace
+    from model_training.workspaces.open import open_workspace
 
-    found = LocalWorkspace.open().datasets.list()
+    found = open_workspace().datasets.list()
     if found:
         rows = [[d.name, d.version, d.images, d.boxes, len(d.labels), d.created_at[:16], d.sha256[:12]] for d in found]
         out.table(["name", "version", "images", "boxes", "classes", "created", "sha256"], rows)
@@ -150,9 +151,9 @@ def list_datasets(args: argparse.Namespace, out: Output) -> list[dict[str, Any]]
 def show_dataset(args: argparse.Namespace, out: Output) -> dict[str, Any]:
     from model_training.cli.data_text import dataset_json, say_dataset
     from model_training.workspaces.dataset_files import details
-    from model_training.workspaces.local.workspace import LocalWorkspace
+    from model_training.workspaces.open import open_workspace
 
-    datasets = LocalWorkspace.open().datasets
+    datasets = open_workspace().datasets
     dataset = datasets.get(args.name)
     record = details(dataset.path)
     say_dataset(dataset, record, datasets.split(dataset), out)
@@ -162,11 +163,14 @@ def show_dataset(args: argparse.Namespace, out: Output) -> dict[str, Any]:
 def show_split(args: argparse.Namespace, out: Output) -> dict[str, Any]:
     from model_training.cli.data_text import say_split
     from model_training.data.split import SplitOptions
-    from model_training.workspaces.local.workspace import LocalWorkspace
+    from model_training.workspaces.local.datasets import LocalDatasets
+    from model_training.workspaces.open import open_workspace
 
-    datasets = LocalWorkspace.open().datasets
+    datasets = open_workspace().datasets
     dataset = datasets.get(args.name)
     if args.redo:
+        if not isinstance(datasets, LocalDatasets):
+            raise UsageError("--redo: only in a workspace of this machine", hint="import it here, and then to Azure")
         options = _split_options(args, datasets.split_options(dataset))
         dataset = datasets.resplit(dataset.name, options or SplitOptions())
         out.warn(
@@ -183,11 +187,12 @@ def show_split(args: argparse.Namespace, out: Output) -> dict[str, Any]:
 
 def export_dataset(args: argparse.Namespace, out: Output) -> dict[str, Any]:
     from model_training.data.export import export
-    from model_training.data.image_urls import resolve_image
-    from model_training.workspaces.local.workspace import LocalWorkspace
+    from model_training.workspaces.open import open_workspace
 
-    datasets = LocalWorkspace.open().datasets
+    workspace = open_workspace()
+    datasets = workspace.datasets
     dataset = datasets.get(args.name)
+    datasets.split(dataset)  # on Azure its images may not be here yet
     beside = dataset.path / "data.jsonl"
     done = export(
         datasets.rows(dataset),
@@ -195,7 +200,7 @@ def export_dataset(args: argparse.Namespace, out: Output) -> dict[str, Any]:
         args.to,
         datasets.parts(dataset),
         name=dataset.name,
-        locate=lambda row: resolve_image(row, beside),
+        locate=lambda row: workspace.datastores.resolve(row.image_url, beside),
     )
     for note in done.notes:
         out.say(f"note: {note}")
@@ -254,7 +259,7 @@ def _progress(out: Output) -> Callable[[int, int, float], None]:
     return lambda done, total, left: out.say(f"  looked at {done} of {total} images, {left:.0f} s left")
 
 
-def _is_dataset(name: str, workspace: LocalWorkspace) -> bool:
+def _is_dataset(name: str, workspace: LocalWorkspace | AzureWorkspace) -> bool:
     try:
         workspace.datasets.get(name)
     except (UsageError, NotFoundError):

@@ -10,6 +10,7 @@ from model_training.workspaces.base import Dataset, Split
 
 if TYPE_CHECKING:
     from model_training.data.checks import Alike, Report
+    from model_training.workspaces.azureml.datasets import AzureDatasets
     from model_training.workspaces.local.dataset_import import Imported
     from model_training.workspaces.local.datasets import LocalDatasets
 
@@ -65,7 +66,7 @@ def say_dataset(dataset: Dataset, record: dict[str, Any], split: Split, out: Out
     say_lines("changed at import", record["changed"], out)
 
 
-def say_split(dataset: Dataset, datasets: LocalDatasets, out: Output) -> dict[str, Any]:
+def say_split(dataset: Dataset, datasets: LocalDatasets | AzureDatasets, out: Output) -> dict[str, Any]:
     """Objects (or images, where there are no boxes) of each class in each part."""
     split = datasets.split(dataset)
     classes = datasets.classes_by_part(dataset)

@@ -14,7 +14,9 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(metavar="VERB")
     add = verbs.add_parser("add", help="name a folder, such as a mounted container")
     add.add_argument("name")
-    add.add_argument("folder", help="a folder of this machine; relative ones are stored as absolute")
+    add.add_argument(
+        "folder", help="a folder of this machine, or on Azure https://ACCOUNT.blob.core.windows.net/CONTAINER"
+    )
     add.set_defaults(run=add_datastore)
     listing = verbs.add_parser("list", help="names and folders")
     listing.set_defaults(run=list_datastores)
@@ -27,9 +29,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def add_datastore(args: argparse.Namespace, out: Output) -> dict[str, Any]:
-    from model_training.workspaces.local.workspace import LocalWorkspace
+    from model_training.workspaces.open import open_workspace
 
-    store = LocalWorkspace.open().datastores.add(args.name, args.folder)
+    store = open_workspace().datastores.add(args.name, args.folder)
     out.say(f"datastore {store.name}: {store.root}")
     out.say(
         f"its images are azureml://datastores/{store.name}/paths/… and AmlDatastore://{store.name}/… in labelled data"
@@ -38,22 +40,21 @@ def add_datastore(args: argparse.Namespace, out: Output) -> dict[str, Any]:
 
 
 def list_datastores(args: argparse.Namespace, out: Output) -> list[dict[str, Any]]:
-    from model_training.workspaces.local.workspace import LocalWorkspace
+    from model_training.workspaces.open import open_workspace
 
-    stores = LocalWorkspace.open().datastores.list()
+    stores = open_workspace().datastores.list()
     if stores:
-        out.table(
-            ["name", "folder", "there"], [[s.name, s.root, "yes" if Path(s.root).is_dir() else "no"] for s in stores]
-        )
+        rows = [[s.name, s.root, "" if "://" in s.root else "yes" if Path(s.root).is_dir() else "no"] for s in stores]
+        out.table(["name", "folder or container", "there"], rows)
     else:
         out.say("no datastores yet; `cva datastore add NAME FOLDER` names one")
     return [{"name": store.name, "root": store.root} for store in stores]
 
 
 def browse_datastore(args: argparse.Namespace, out: Output) -> dict[str, Any]:
-    from model_training.workspaces.local.workspace import LocalWorkspace
+    from model_training.workspaces.open import open_workspace
 
-    datastores = LocalWorkspace.open().datastores
+    datastores = open_workspace().datastores
     found = datastores.browse(args.name, args.pattern, args.limit)
     entries = [datastores.preview(args.name, path) for path in found]
     if entries:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from model_training.cli.endpoint_submit import add_submit
 from model_training.cli.output import Output
-from scoring.errors import NotFoundError
+from scoring.errors import NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from model_training.settings import Settings
 
 PORT = 8765
+PARAMETERS = ("dataset_name", "model_name", "cluster")
+BATCH_SUFFIX = "batch_scoring"
+BATCH_DESCRIPTION = "Scores every image of a data set with a registered model"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,6 +45,7 @@ def _add_publish(verbs: Any) -> None:
     command.add_argument("--template", type=Path, help="a job file (default: AUTOML_JOB_TEMPLATE)")
     command.add_argument("--description", help="(default: AUTOML_PIPELINE_DESCRIPTION)")
     command.add_argument("--no-default", action="store_true", help="leave the default version as it is")
+    command.add_argument("--kind", choices=("training", "batch-scoring"), default="training", help="what it does")
     command.add_argument("--property", action="append", default=[], metavar="KEY=VALUE", help="kept with the version")
     command.set_defaults(run=publish, long=True)
 
@@ -46,25 +53,29 @@ def _add_publish(verbs: Any) -> None:
 def publish(args: argparse.Namespace, out: Output) -> dict[str, Any]:
     from model_training.provenance import git_commit
     from model_training.settings import load_settings
-    from model_training.workspaces.local import LocalWorkspace
+    from model_training.workspaces.open import is_azure, open_workspace
 
     settings = load_settings()
-    path = args.template or settings.job_template_path
-    if not path.is_file():
-        raise NotFoundError(f"there is no job file {path}", hint="give --template FILE")
-    published = LocalWorkspace.open().endpoints.publish(
-        args.name or settings.automl_pipeline_name,
-        path.read_text(encoding="utf-8"),
-        description=settings.automl_pipeline_description if args.description is None else args.description,
+    template, path = _template(args, settings)
+    if is_azure():
+        _say_of_azure(settings, template, args.kind, out)
+    endpoints = open_workspace().endpoints
+    published = endpoints.publish(
+        _endpoint_name(args, settings),
+        template,
+        description=_description(args, settings),
         git_commit=git_commit(path.absolute().parent),
         set_default=not args.no_default,
-        properties={"template": path.name, **_properties(args.property)},
+        properties={**({"template": path.name} if template else {}), **_properties(args.property)},
+        kind=args.kind,
     )
-    endpoint = LocalWorkspace.open().endpoints.get(published.endpoint)
+    endpoint = endpoints.get(published.endpoint)
     role = (
         "the default" if endpoint.default_version == published.version else f"the default is {endpoint.default_version}"
     )
-    out.say(f"published {published.endpoint} version {published.version} ({role}) from {path}")
+    out.say(
+        f"published {published.endpoint} version {published.version} ({role}) from {path if template else path.name}"
+    )
     out.say(f"next: cva endpoint submit --endpoint {published.endpoint} --dataset-name NAME --model-name NAME")
     return {
         "endpoint": published.endpoint,
@@ -74,10 +85,42 @@ def publish(args: argparse.Namespace, out: Output) -> dict[str, Any]:
     }
 
 
-def list_endpoints(args: argparse.Namespace, out: Output) -> list[dict[str, Any]]:
-    from model_training.workspaces.local import LocalWorkspace
+def _template(args: argparse.Namespace, settings: Settings) -> tuple[str, Path]:
+    """The job file's text and where it lies; batch scoring has none, so only where the code lies."""
+    if args.kind == "batch-scoring":
+        if args.template:
+            raise UsageError("--template is a training job's", hint="leave it out for --kind batch-scoring")
+        return "", Path(__file__).parents[1]
+    path = args.template or settings.job_template_path
+    if not path.is_file():
+        raise NotFoundError(f"there is no job file {path}", hint="give --template FILE")
+    return path.read_text(encoding="utf-8"), path
 
-    endpoints = LocalWorkspace.open().endpoints.list()
+
+def _endpoint_name(args: argparse.Namespace, settings: Settings) -> str:
+    return str(args.name or settings.automl_pipeline_name + ("" if args.kind == "training" else f"_{BATCH_SUFFIX}"))
+
+
+def _description(args: argparse.Namespace, settings: Settings) -> str:
+    if args.description is not None:
+        return str(args.description)
+    return settings.automl_pipeline_description if args.kind == "training" else BATCH_DESCRIPTION
+
+
+def _say_of_azure(settings: Settings, template: str, kind: str, out: Output) -> None:
+    """What a person should know before a version is there."""
+    if settings.azureml_sdk == "v1":
+        out.warn("SDK v1's support ended on 30 June 2026; endpoints go on working. AZUREML_SDK: v2 is its successor")
+    if kind == "training" and "yolov5" in template:
+        out.warn(
+            "the service's yolov5 derives from AGPL code: for devices that you ship choose fasterrcnn_* or retinanet_*"
+        )
+
+
+def list_endpoints(args: argparse.Namespace, out: Output) -> list[dict[str, Any]]:
+    from model_training.workspaces.open import open_workspace
+
+    endpoints = open_workspace().endpoints.list()
     if endpoints:
         rows = [[each.name, each.default_version, len(each.versions), each.description] for each in endpoints]
         out.table(["endpoint", "default", "versions", "description"], rows)
@@ -91,10 +134,9 @@ def list_endpoints(args: argparse.Namespace, out: Output) -> list[dict[str, Any]
 
 def show_endpoint(args: argparse.Namespace, out: Output) -> dict[str, Any]:
     from model_training.cli.endpoint_submit import choose_endpoint
-    from model_training.workspaces.local import LocalWorkspace
-    from model_training.workspaces.local.endpoint_api import submit_path
+    from model_training.workspaces.open import open_workspace
 
-    endpoints = LocalWorkspace.open().endpoints
+    endpoints = open_workspace().endpoints
     endpoint = endpoints.get(choose_endpoint(endpoints, args.name))
     versions = [endpoints.version(endpoint.name, number) for number in endpoint.versions]
     out.say(f"{endpoint.name}: {endpoint.description}")
@@ -111,13 +153,13 @@ def show_endpoint(args: argparse.Namespace, out: Output) -> dict[str, Any]:
             for v in reversed(versions)
         ],
     )
-    out.say("parameters: dataset_name, model_name, cluster (compute_name)")
-    out.say(f"REST: POST {submit_path(endpoint.name)} while `cva endpoint serve` runs")
+    out.say(f"parameters: {', '.join(PARAMETERS)} (compute_name)")
+    out.say(f"REST: POST {endpoints.rest_url(endpoint.name)}")
     return {
         "endpoint": endpoint.name,
         "default_version": endpoint.default_version,
-        "submit": submit_path(endpoint.name),
-        "parameters": ["dataset_name", "model_name", "cluster"],
+        "submit": endpoints.rest_url(endpoint.name),
+        "parameters": list(PARAMETERS),
         "versions": [
             {
                 "version": v.version,
@@ -133,9 +175,9 @@ def show_endpoint(args: argparse.Namespace, out: Output) -> dict[str, Any]:
 
 
 def set_default(args: argparse.Namespace, out: Output) -> dict[str, Any]:
-    from model_training.workspaces.local import LocalWorkspace
+    from model_training.workspaces.open import open_workspace
 
-    endpoints = LocalWorkspace.open().endpoints
+    endpoints = open_workspace().endpoints
     before = endpoints.get(args.name).default_version
     after = endpoints.set_default(args.name, args.version).default_version
     out.say(f"{args.name}: the default is version {after} (before: {before})")
@@ -163,8 +205,6 @@ def serve_endpoints(args: argparse.Namespace, out: Output) -> None:
 
 
 def _properties(pairs: list[str]) -> dict[str, str]:
-    from scoring.errors import UsageError
-
     wrong = [pair for pair in pairs if "=" not in pair]
     if wrong:
         raise UsageError(f"--property {wrong[0]!r}: expected KEY=VALUE")

@@ -6,12 +6,12 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from model_training.cli.output import Output
+from model_training.workspaces.base import TRAINING
 from scoring.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from model_training.workspaces.base import Run
+    from model_training.workspaces.base import Endpoints, PublishedPipeline, Run
     from model_training.workspaces.local import LocalWorkspace
-    from model_training.workspaces.local.endpoints import LocalEndpoints
 
 
 def add_submit(verbs: Any) -> None:
@@ -19,14 +19,15 @@ def add_submit(verbs: Any) -> None:
     command.add_argument("--endpoint", help="(default: the only one, or AUTOML_PIPELINE_NAME)")
     command.add_argument("--dataset-name", required=True, help="NAME, NAME:3 or NAME@latest")
     command.add_argument("--model-name", required=True, help="that the best model is registered as")
-    command.add_argument("--cluster", help="see `cva cluster list` (default local)")
+    command.add_argument("--cluster", help="see `cva cluster list` (default local, on Azure AML_COMPUTE_CLUSTER_NAME)")
     command.add_argument("--compute-name", help="the older name of --cluster")
     command.add_argument("--experiment", help="that the run belongs to (default: the template's)")
     command.add_argument("--pipeline-version", type=int, help="(default: the endpoint's default version)")
-    command.add_argument("--register", choices=("always", "if-better"), default="always")
+    command.add_argument("--register", choices=("always", "if-better"), help="(default always)")
     command.add_argument("--budget-minutes", type=float, help="wall clock of the sweep; sizes follow from it")
     command.add_argument("--model-size", metavar="SIZE", help="pico, nano, small, medium, large or extra_large")
     command.add_argument("--no-wait", action="store_true", help="start it in a process of its own and return")
+    command.add_argument("--wait", action="store_true", help="on Azure: follow it to its end; locally that is usual")
     command.add_argument("--dry-run", action="store_true", help="check everything and start nothing")
     command.add_argument("--new", action="store_true", help="do not go on with an interrupted run of the same")
     command.set_defaults(run=submit, long=True)
@@ -37,25 +38,29 @@ def add_submit(verbs: Any) -> None:
 
 
 def submit(args: argparse.Namespace, out: Output) -> dict[str, Any]:
+    from model_training.workspaces.open import is_azure
+
+    if is_azure():
+        from model_training.cli.endpoint_azure import submit_there
+
+        return submit_there(args, out)
     from model_training.cli.progress import console
-    from model_training.jobs.load import parse_job
     from model_training.workspaces.local import LocalWorkspace
     from model_training.workspaces.local.submissions import Submission, check, create, execute, start
 
     workspace = LocalWorkspace.open()
     published = workspace.endpoints.version(choose_endpoint(workspace.endpoints, args.endpoint), args.pipeline_version)
-    template = parse_job(published.template, f"{published.endpoint} version {published.version}")
     asked = Submission(
-        args.experiment or template.experiment_name or published.endpoint,
+        args.experiment or experiment_of(published),
         args.dataset_name,
         args.model_name,
-        _cluster(args, out),
-        args.register,
+        cluster_of(args, out) or "local",
+        args.register or "always",
         args.budget_minutes,
         args.new,
         model_size=args.model_size or "",
     )
-    if args.budget_minutes is None:
+    if args.budget_minutes is None and published.kind == TRAINING:
         from model_training.cli.job import warn_of_hours
 
         warn_of_hours(out)
@@ -65,7 +70,8 @@ def submit(args: argparse.Namespace, out: Output) -> dict[str, Any]:
             f"would run {published.endpoint} version {published.version} on the {dataset.images} images"
             f" of {dataset.reference}"
         )
-        out.say(f"and register the best model as {asked.model_name}; nothing was started")
+        if published.kind == TRAINING:
+            out.say(f"and register the best model as {asked.model_name}; nothing was started")
         return {
             "dry_run": True,
             "endpoint": published.endpoint,
@@ -89,13 +95,24 @@ def execute_run(args: argparse.Namespace, out: Output) -> dict[str, Any]:
     return _ended(workspace, execute(workspace, args.run_id, lock=args.lock), out)
 
 
-def _cluster(args: argparse.Namespace, out: Output) -> str:
+def cluster_of(args: argparse.Namespace, out: Output) -> str:
     if args.compute_name:
         out.warn("--compute-name is the older name of --cluster")
-    return str(args.cluster or args.compute_name or "local")
+    return str(args.cluster or args.compute_name or "")
 
 
-def choose_endpoint(endpoints: LocalEndpoints, name: str | None) -> str:
+def experiment_of(published: PublishedPipeline) -> str:
+    """The template's, else the endpoint's name."""
+    from model_training.jobs.load import parse_job
+
+    if not published.template:
+        return published.endpoint
+    # for Azure: what only Azure can run is no fault of the name; running it here checks again
+    template = parse_job(published.template, f"{published.endpoint} version {published.version}", target="azure")
+    return template.experiment_name or published.endpoint
+
+
+def choose_endpoint(endpoints: Endpoints, name: str | None) -> str:
     """The one that is named, the only one, or the settings' one. Raises: NotFoundError."""
     from model_training.settings import load_settings
 
@@ -115,6 +132,8 @@ def choose_endpoint(endpoints: LocalEndpoints, name: str | None) -> str:
 def _ended(workspace: LocalWorkspace, run: Run, out: Output) -> dict[str, Any]:
     """What people read last, and the JSON line."""
     result = dict(run.result)
+    if "predictions" in result:
+        return _scored(run, result, out)
     paths = {"run": str(run.folder), "report": str(run.folder / result.pop("report"))}
     if result.get("model"):
         model = workspace.models.get(f"{result['model']}:{result['version']}")
@@ -125,6 +144,19 @@ def _ended(workspace: LocalWorkspace, run: Run, out: Output) -> dict[str, Any]:
     else:
         out.say(f"\nnot registered: {result['decision']['reason']}")
     return {"run": run.id, "status": run.status, **result, "paths": paths}
+
+
+def _scored(run: Run, result: dict[str, Any], out: Output) -> dict[str, Any]:
+    folder = run.folder / str(result.pop("predictions"))
+    failed = f", {result['failed']} failed" if result["failed"] else ""
+    out.say(f"\n{result['model']}:{result['version']} on {result['dataset']}: {result['images']} images{failed}")
+    out.say(f"predictions: {folder / 'predictions.jsonl'}")
+    return {
+        "run": run.id,
+        "status": run.status,
+        **result,
+        "paths": {"run": str(run.folder), "predictions": str(folder)},
+    }
 
 
 def metrics_text(metrics: dict[str, Any]) -> str:

@@ -191,9 +191,9 @@ def _say_card(manifest: dict[str, Any], out: Output) -> None:
 
 
 def list_runs(args: argparse.Namespace, out: Output) -> list[dict[str, Any]]:
-    from model_training.workspaces.local import LocalWorkspace
+    from model_training.workspaces.open import open_workspace
 
-    runs = LocalWorkspace.open().runs.list()
+    runs = open_workspace().runs.list()
     if not runs:
         out.say("no runs yet; start one: cva job run job.yml")
     else:
@@ -224,9 +224,9 @@ def _run_json(run: Run) -> dict[str, Any]:
 def show_run(args: argparse.Namespace, out: Output) -> dict[str, Any]:
     from model_training.sweep.files import read_json
     from model_training.sweep.progress import leaderboard_text
-    from model_training.workspaces.local import LocalWorkspace
+    from model_training.workspaces.open import open_workspace
 
-    workspace = LocalWorkspace.open()
+    workspace = open_workspace()
     run = workspace.runs.get(args.id)
     facts = {key: value for key, value in _run_json(run).items() if isinstance(value, str) and value}
     out.table(["", ""], [*facts.items(), *sorted(run.parameters.items()), ("folder", run.folder)])
@@ -243,8 +243,8 @@ def show_run(args: argparse.Namespace, out: Output) -> dict[str, Any]:
 
 
 def cancel_run(args: argparse.Namespace, out: Output) -> dict[str, Any]:
-    from model_training.workspaces.local import LocalWorkspace
+    from model_training.workspaces.open import open_workspace
 
-    run = LocalWorkspace.open().runs.cancel(args.id)
+    run = open_workspace().runs.cancel(args.id)
     out.say(f"run {run.id}: {run.status}" + (f" ({run.error})" if run.error else ""))
     return _run_json(run)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import TYPE_CHECKING, Any
 
 from model_training.cli.output import Output, shown
 from scoring.edge.cli_registry import REFERENCE, add_publish, add_pull
+from scoring.edge.registry import AZURE
 from scoring.errors import UsageError
 
 if TYPE_CHECKING:
+    from model_training.workspaces.azureml.registry import AzureRegistry
     from model_training.workspaces.base import Model
+    from scoring.edge.registry import LocalRegistry, Registry
 
 
 def parser() -> argparse.ArgumentParser:
@@ -26,15 +30,15 @@ def parser() -> argparse.ArgumentParser:
     promote = verbs.add_parser("promote", help="make a version the champion")
     promote.add_argument("model", help="NAME:VERSION")
     promote.set_defaults(run=promote_model)
-    add_pull(verbs)
-    add_publish(verbs)
+    add_pull(verbs, _open_registry)
+    add_publish(verbs, _source)
     return top
 
 
 def list_models(args: argparse.Namespace, out: Output) -> list[dict[str, Any]]:
-    from model_training.workspaces.local import LocalWorkspace
+    from model_training.workspaces.open import open_workspace
 
-    models = LocalWorkspace.open().models.list(args.name)
+    models = open_workspace().models.list(args.name)
     if not models:
         out.say("no model yet; train one: cva endpoint submit --dataset-name NAME --model-name NAME")
     else:
@@ -44,9 +48,9 @@ def list_models(args: argparse.Namespace, out: Output) -> list[dict[str, Any]]:
 
 
 def show_model(args: argparse.Namespace, out: Output) -> dict[str, Any]:
-    from model_training.workspaces.local import LocalWorkspace
+    from model_training.workspaces.open import open_workspace
 
-    models = LocalWorkspace.open().models
+    models = open_workspace().models
     model = models.get(args.model)
     lineage = models.lineage(model)
     seen = len(models.trained_on(model))
@@ -59,9 +63,9 @@ def show_model(args: argparse.Namespace, out: Output) -> dict[str, Any]:
 
 
 def promote_model(args: argparse.Namespace, out: Output) -> dict[str, Any]:
-    from model_training.workspaces.local import LocalWorkspace
+    from model_training.workspaces.open import open_workspace
 
-    models = LocalWorkspace.open().models
+    models = open_workspace().models
     name, colon, _ = args.model.partition(":")
     if not colon:
         raise UsageError(f"expected NAME:VERSION, found {args.model!r}", hint=f"see `cva model list {name}`")
@@ -71,6 +75,31 @@ def promote_model(args: argparse.Namespace, out: Output) -> dict[str, Any]:
         target = models.promote(name, target.version)
     out.say(f"{target.reference} is the champion (before: {before.reference if before else 'none'})")
     return {**_listed(target), "before": before.version if before else None}
+
+
+def _open_registry(text: str | None) -> Registry:
+    """What devices may name, and `azureml`."""
+    from model_training.workspaces.open import is_azure
+    from scoring.edge.registries import REGISTRY, open_registry
+
+    if text == AZURE or (text is None and is_azure() and not os.environ.get(REGISTRY)):
+        return _azure_registry()
+    return open_registry(text)
+
+
+def _source(name: str, version: str) -> LocalRegistry:
+    from model_training.workspaces.open import is_azure
+    from scoring.edge.registry import LocalRegistry
+
+    return _azure_registry().fetched(name, version) if is_azure() else LocalRegistry.of()
+
+
+def _azure_registry() -> AzureRegistry:
+    from model_training.settings import load_settings
+    from model_training.workspaces.azureml.registry import AzureRegistry
+    from model_training.workspaces.open import open_azure
+
+    return AzureRegistry(open_azure(load_settings()))
 
 
 def _row(model: Model) -> list[object]:

@@ -13,8 +13,16 @@ from typing import Any, Protocol
 
 from model_training.data.rows import Row
 from model_training.jobs.spec import JobSpec
+from scoring.errors import UsageError
 
 Json = dict[str, Any]
+TRAINING, BATCH_SCORING = "training", "batch-scoring"  # what a published pipeline does
+
+
+def check_kind(kind: str) -> None:
+    """Raises: UsageError."""
+    if kind not in (TRAINING, BATCH_SCORING):
+        raise UsageError(f"kind {kind!r}: expected {TRAINING} or {BATCH_SCORING}")
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,7 @@ class Split:
     validation: Path
     test: Path
     counts: Mapping[str, int]  # images by part
+    assets: Mapping[str, str] = field(default_factory=dict)  # on Azure: the registered data set of a part, caps-train:3
 
 
 @dataclass(frozen=True)
@@ -154,6 +163,7 @@ class PublishedPipeline:
     git_commit: str
     created_at: str
     properties: Mapping[str, str] = field(default_factory=dict)
+    kind: str = "training"  # training | batch-scoring, which has no template and no cluster
 
 
 @dataclass(frozen=True)
@@ -198,7 +208,7 @@ class Datasets(Protocol):
     def get(self, reference: str) -> Dataset: ...
     def list(self) -> Sequence[Dataset]: ...
     def rows(self, dataset: Dataset) -> Sequence[Row]: ...
-    def split(self, dataset: Dataset) -> Split: ...
+    def split(self, dataset: Dataset, reporter: Reporter = silent) -> Split: ...
 
 
 class Endpoints(Protocol):
@@ -211,7 +221,9 @@ class Endpoints(Protocol):
         git_commit: str = "",
         set_default: bool = True,
         properties: Mapping[str, str] | None = None,
+        kind: str = TRAINING,
     ) -> PublishedPipeline: ...
+    def rest_url(self, name: str) -> str: ...
     def get(self, name: str) -> Endpoint: ...
     def list(self) -> Sequence[Endpoint]: ...
     def version(self, name: str, version: int | None = None) -> PublishedPipeline: ...

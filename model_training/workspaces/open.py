@@ -16,7 +16,7 @@ from scoring.errors import UsageError
 if TYPE_CHECKING:
     from model_training.workspaces.azureml.service import Place, Service
     from model_training.workspaces.azureml.workspace import AzureWorkspace
-    from model_training.workspaces.base import Workspace
+    from model_training.workspaces.local.workspace import LocalWorkspace
 
 EXTRAS = {"v1": "azure-v1", "v2": "azure"}
 
@@ -25,22 +25,24 @@ def is_azure() -> bool:
     return os.environ.get("CVA_WORKSPACE") == AZURE
 
 
-def open_workspace() -> Workspace:
+def open_workspace() -> LocalWorkspace | AzureWorkspace:
     """Raises: UsageError (settings, login, a missing extra), NotFoundError, OfflineError; StorageError for a folder."""
     if is_azure():
         return open_azure(load_settings())
-    from model_training.workspaces.local import LocalWorkspace
+    from model_training.workspaces.local.workspace import LocalWorkspace
 
     return LocalWorkspace.open()
 
 
 def open_azure(settings: Settings) -> AzureWorkspace:
     """The workspace that the settings name, as a person or a CI pipeline reaches it."""
+    from model_training.publishing import Stager
     from model_training.workspaces.azureml.service import Place
     from model_training.workspaces.azureml.workspace import AzureWorkspace
 
     place = Place(settings.subscription_id, settings.resource_group, settings.workspace_name)
-    return AzureWorkspace(connect(place, settings.azureml_sdk), cache_folder(place))
+    service = connect(place, settings.azureml_sdk)
+    return AzureWorkspace(service, cache_folder(service.place), stage=Stager(settings))
 
 
 def connect(place: Place, generation: str) -> Service:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from scoring.edge.registries import open_registry
 from scoring.edge.trust import POLICIES
 from scoring.errors import UsageError
 
 if TYPE_CHECKING:
     from scoring.edge.health import Health
+    from scoring.edge.registry import LocalRegistry, Registry
     from scoring.edge.result import PullResult
 
 REFERENCE = "NAME, NAME:3, NAME@latest, NAME@champion or NAME@best"
@@ -21,7 +25,8 @@ class Printer(Protocol):
     def warn(self, text: str) -> None: ...
 
 
-def add_pull(verbs: Any) -> None:
+def add_pull(verbs: Any, open_registry: Callable[[str | None], Registry] = open_registry) -> None:
+    """`open_registry` knows what `--registry` may name."""
     command = verbs.add_parser(
         "pull",
         help="bring a version onto a device: verified, tested, swapped in at once",
@@ -45,10 +50,11 @@ def add_pull(verbs: Any) -> None:
     )
     command.add_argument("--health-url", metavar="URL", help="the device's server, which must serve the new version")
     command.add_argument("--health-seconds", type=float, metavar="N", help="the window for that (default 60)")
-    command.set_defaults(run=pull_model, long=True)
+    command.set_defaults(run=partial(pull_model, open_registry=open_registry), long=True)
 
 
-def add_publish(verbs: Any) -> None:
+def add_publish(verbs: Any, source: Callable[[str, str], LocalRegistry] | None = None) -> None:
+    """`source` gives a folder that holds the version of a name; without it, the workspace's."""
     command = verbs.add_parser(
         "publish-static", help="a verified, signed copy in a folder that devices pull from by file: or https:"
     )
@@ -57,13 +63,14 @@ def add_publish(verbs: Any) -> None:
     command.add_argument("--key", type=Path, metavar="FILE", help="the private key (default: CVA_SIGNING_KEY_FILE)")
     command.add_argument("--unsigned", action="store_true", help="publish without a signature")
     command.add_argument("--dry-run", action="store_true", help="say what would happen")
-    command.set_defaults(run=publish_model, long=True)
+    command.set_defaults(run=partial(publish_model, source=source), long=True)
 
 
-def pull_model(args: argparse.Namespace, out: Printer) -> dict[str, Any]:
+def pull_model(
+    args: argparse.Namespace, out: Printer, open_registry: Callable[[str | None], Registry]
+) -> dict[str, Any]:
     from scoring.edge.admission import Signing
     from scoring.edge.pull import pull
-    from scoring.edge.registries import open_registry
     from scoring.edge.registry import parse_reference
 
     name, word = parse_reference(args.model)
@@ -87,7 +94,9 @@ def pull_model(args: argparse.Namespace, out: Printer) -> dict[str, Any]:
     return done.to_json()
 
 
-def publish_model(args: argparse.Namespace, out: Printer) -> dict[str, Any]:
+def publish_model(
+    args: argparse.Namespace, out: Printer, source: Callable[[str, str], LocalRegistry] | None
+) -> dict[str, Any]:
     from scoring.edge.publish import publish
     from scoring.edge.registry import LocalRegistry, parse_reference
     from scoring.edge.signing import KEY_FILE, find_signer
@@ -101,7 +110,8 @@ def publish_model(args: argparse.Namespace, out: Printer) -> dict[str, Any]:
             "expected a signing key, found none",
             hint=f"set {KEY_FILE} to the file that `cva keys new` made, or say --unsigned",
         )
-    done = publish(LocalRegistry.of(), name, word, args.to, signer=signer, dry_run=args.dry_run)
+    registry = source(name, word) if source else LocalRegistry.of()
+    done = publish(registry, name, word, args.to, signer=signer, dry_run=args.dry_run)
     signed = f"signed by {', '.join(done.keyids)}" if done.keyids else "not signed"
     would = "would be " if done.dry_run else ""
     out.say(

@@ -118,6 +118,7 @@ class StepCode:
     requirements: Path  # pinned, versions only
     python: str  # "3.11"
     compute: str  # the CPU cluster that the step waits on
+    sha256: str = ""  # of all that is staged
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ class PublishedFacts:
 
 @dataclass(frozen=True)
 class EndpointFacts:
-    """`default_version` is None while nothing has been made the default. `rest_url` is where it is submitted over REST."""
+    """`default_version` is None while nothing has been made the default. `rest_url` is where a POST submits it."""
 
     name: str
     default_version: int | None

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model_training.workspaces import files
-from model_training.workspaces.base import Endpoint, PublishedPipeline, Run
+from model_training.workspaces.base import TRAINING, Endpoint, PublishedPipeline, Run, check_kind
 from model_training.workspaces.names import check_name, now
 from scoring.errors import NotFoundError
 from scoring.files import sync_folder
@@ -40,13 +40,17 @@ class LocalEndpoints:
         git_commit: str = "",
         set_default: bool = True,
         properties: Mapping[str, str] | None = None,
+        kind: str = TRAINING,
     ) -> PublishedPipeline:
         """Add a version; the first one is the default in any case. Raises: UsageError for a template with faults."""
         from model_training.jobs.load import parse_job
 
         check_name(name, "endpoint")
-        parse_job(template, f"the template of {name}")
+        check_kind(kind)
+        if kind == TRAINING:
+            parse_job(template, f"the template of {name}")
         facts: dict[str, Any] = {"description": description, "git_commit": git_commit, "created_at": now()}
+        facts["kind"] = kind
         with self._workspace.layout.lock.hold():
             version = max(self._numbers(name), default=0) + 1
             self._add(name, version, template, facts | {"properties": dict(properties or {})})
@@ -76,6 +80,7 @@ class LocalEndpoints:
             git_commit=facts["git_commit"],
             created_at=facts["created_at"],
             properties=facts["properties"],
+            kind=facts.get("kind", TRAINING),
         )
 
     def set_default(self, name: str, version: int) -> Endpoint:
@@ -85,6 +90,13 @@ class LocalEndpoints:
             self._require(name, version)
             self._choose(name, version)
         return self.get(name)
+
+    def rest_url(self, name: str) -> str:
+        """The path that `cva endpoint serve` answers."""
+        from model_training.workspaces.local.endpoint_api import submit_path
+
+        self._default(name)
+        return f"{submit_path(name)} while `cva endpoint serve` runs"
 
     def submit(
         self,

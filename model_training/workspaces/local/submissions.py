@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model_training.workspaces.base import Dataset, Event, Json, PublishedPipeline, Reporter, Run, silent
+from model_training.workspaces.base import TRAINING, Dataset, Event, Json, PublishedPipeline, Reporter, Run, silent
 from model_training.workspaces.local.execution import recorded, tee
 from model_training.workspaces.names import check_name
 from scoring.errors import UsageError
@@ -45,7 +45,7 @@ class Submission:
 def check(workspace: LocalWorkspace, asked: Submission) -> Dataset:
     """Raises: UsageError, NotFoundError."""
     check_name(asked.experiment, "experiment")
-    check_name(asked.model_name, "model")
+    check_name(asked.model_name.partition(":")[0].partition("@")[0], "model")
     if asked.register not in REGISTER:
         raise UsageError(f"register {asked.register!r}: expected one of {', '.join(REGISTER)}")
     if asked.budget_minutes is not None and not asked.budget_minutes > 0:
@@ -68,8 +68,11 @@ def create(workspace: LocalWorkspace, published: PublishedPipeline, asked: Submi
         "dataset": dataset.reference,  # what a name without a version meant when it was submitted
         "endpoint": published.endpoint,
         "endpoint_version": str(published.version),
-        "register": asked.register,
     }
+    if published.kind == TRAINING:
+        parameters["register"] = asked.register
+    else:
+        parameters["model"] = workspace.models.get(asked.model_name).reference
     if asked.budget_minutes is not None:
         parameters["budget_minutes"] = f"{asked.budget_minutes:g}"
     if asked.model_size:
@@ -119,8 +122,15 @@ def execute(workspace: LocalWorkspace, run_id: str, reporter: Reporter = silent,
     with workspace.runs.own(run_id, lock), recorded(workspace, run_id):
         workspace.runs.update(run_id, status="Running")
         folder = workspace.runs.get(run_id).folder
-        made = _train(workspace, workspace.runs.get(run_id), tee(workspace, run_id, reporter))
-        workspace.runs.update(run_id, status="Completed", result=_result(made, folder))
+        run, tell = workspace.runs.get(run_id), tee(workspace, run_id, reporter)
+        if (
+            workspace.endpoints.version(run.parameters["endpoint"], int(run.parameters["endpoint_version"])).kind
+            == TRAINING
+        ):
+            result = _result(_train(workspace, run, tell), folder)
+        else:
+            result = _score(workspace, run, tell)
+        workspace.runs.update(run_id, status="Completed", result=result)
     return workspace.runs.get(run_id)
 
 
@@ -147,6 +157,16 @@ def _train(workspace: LocalWorkspace, run: Run, reporter: Reporter) -> Registere
         git_commit=published.git_commit,
         reporter=reporter,
     )
+
+
+def _score(workspace: LocalWorkspace, run: Run, reporter: Reporter) -> Json:
+    from model_training.batch_scoring import score_dataset
+
+    asked = run.parameters
+    made = score_dataset(
+        workspace, dataset_name=asked["dataset"], model_name=asked["model"], run_id=run.id, reporter=reporter
+    )
+    return {**made.to_json(), "predictions": made.folder.relative_to(run.folder).as_posix()}
 
 
 def _result(made: Registered, folder: Path) -> Json:
