@@ -163,7 +163,7 @@ class EndpointCalls(RunCalls):
         return found
 
     def _require(self, name: str, version: int) -> None:
-        known = sorted(self._versions(name))
+        known = sorted(self._deployments(name))
         if version not in known:
             listed = ", ".join(str(each) for each in known) or "none"
             raise NotFoundError(
@@ -175,12 +175,12 @@ class EndpointCalls(RunCalls):
         return EndpointFacts(
             name=name,
             default_version=_default_of(found),
-            versions=self._versions(name),
+            versions=self._deployments(name),
             description=found.description or "",
             rest_url=found.scoring_uri or "",
         )
 
-    def _versions(self, name: str) -> dict[int, PublishedFacts]:
+    def _deployments(self, name: str) -> dict[int, PublishedFacts]:
         url = self._client.resource(f"batchEndpoints/{endpoint_name(name)}/deployments")
         found = [item for item in self._listed(url) if deployment_version(item["name"])]
         facts = [_published(name, item) for item in found]

@@ -24,16 +24,16 @@ class ModelCalls(StorageCalls):
     @translated
     def models(self, name: str | None = None) -> Sequence[ModelAsset]:
         names = [name] if name else [container.name for container in self._ml.models.list()]
-        return [model for each in names for model in self._versions(each)]
+        return [model for each in names for model in self._model_versions(each)]
 
     @translated
     def register_model(
         self, name: str, folder: Path, *, tags: Mapping[str, str], properties: Mapping[str, str], description: str = ""
     ) -> ModelAsset:
-        existing = [model.version for model in self._versions(name)]
+        existing = [model.version for model in self._model_versions(name)]
 
         def make(version: int) -> ModelAsset:
-            return self._register(name, version, folder, dict(tags), dict(properties), description)
+            return self._register_model(name, version, folder, dict(tags), dict(properties), description)
 
         return take_next(existing, make, f"model {name}")
 
@@ -56,7 +56,7 @@ class ModelCalls(StorageCalls):
         download_folder(self.blobs(place["datastore"]), place["path"], folder, f"{name}:{version}")
 
     @translated
-    def _register(
+    def _register_model(
         self, name: str, version: int, folder: Path, tags: dict[str, str], properties: dict[str, str], description: str
     ) -> ModelAsset:
         from azure.ai.ml.entities import Model
@@ -74,7 +74,7 @@ class ModelCalls(StorageCalls):
         assert found is not None, "a version that was just written has a number"
         return found
 
-    def _versions(self, name: str) -> Iterator[ModelAsset]:
+    def _model_versions(self, name: str) -> Iterator[ModelAsset]:
         from azure.core.exceptions import ResourceNotFoundError
 
         try:

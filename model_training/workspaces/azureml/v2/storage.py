@@ -1,4 +1,4 @@
-"""Datastores and clusters. A datastore is a container that the caller opens by its own identity: no key is asked for."""
+"""Datastores and clusters. A datastore is a container that the caller opens by its own identity: no key is read."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from model_training.workspaces.azureml.service import Blobs, Compute, Container
 from model_training.workspaces.azureml.v2.client import Calls
 from model_training.workspaces.azureml.v2.errors import translated
+from model_training.workspaces.azureml.v2.values import plain
 from scoring.errors import UsageError
 
 ARTIFACTS = "workspaceartifactstore"  # where the service keeps what runs leave
@@ -53,7 +54,7 @@ class StorageCalls(Calls):
                 size=found.size or "",
                 min_nodes=int(found.min_instances or 0),
                 max_nodes=int(found.max_instances or 0),
-                state=str(found.provisioning_state or ""),
+                state=plain(found.provisioning_state),
                 location=found.location or "",
                 idle_seconds=int(found.idle_time_before_scale_down or 0),
             )
