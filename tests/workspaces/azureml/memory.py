@@ -22,7 +22,7 @@ from model_training.workspaces.azureml.service import (
     PublishRequest,
     RunFacts,
 )
-from scoring.errors import ConflictError, NotFoundError, UsageError
+from scoring.errors import ConflictError, NotFoundError, OfflineError, UsageError
 from tests.workspaces.azureml.memory_blobs import MemoryBlobs
 from tests.workspaces.azureml.memory_runs import ENDED, Runs, Script
 
@@ -57,7 +57,10 @@ class Cloud:
 
 
 class MemoryService:
-    """`network` is told the name of each call before it is answered, and may raise what a network raises."""
+    """`network` is told the name of each call before it is answered, and may raise what a network raises.
+
+    A call in `lost` is done, and its answer does not arrive, once.
+    """
 
     def __init__(self, cloud: Cloud, generation: str = "v2") -> None:
         self.cloud = cloud
@@ -65,10 +68,16 @@ class MemoryService:
         self.place = PLACE
         self.calls: list[str] = []
         self.network: Callable[[str], None] = lambda call: None
+        self.lost: set[str] = set()
 
     def _called(self, call: str) -> None:
         self.calls.append(call)
         self.network(call)
+
+    def _answered(self, call: str) -> None:
+        if call in self.lost:
+            self.lost.remove(call)
+            raise OfflineError(f"{call}: the connection was dropped")
 
     # storage and compute --------------------------------------------------------------------------------------------
 
@@ -132,6 +141,7 @@ class MemoryService:
         version = max((number for other, number in self.cloud.registry if other == name), default=0) + 1
         asset = ModelAsset(name, version, dict(tags), dict(properties), description, self.cloud.runs.now())
         self.cloud.registry[name, version] = asset, _snapshot(folder)
+        self._answered("register_model")
         return asset
 
     def tag_model(self, name: str, version: int, tags: Mapping[str, str]) -> None:
@@ -209,7 +219,9 @@ class MemoryService:
         for asset in (request.train, request.validation):
             assert asset in self.cloud.data[self.generation], asset  # the other generation's cannot be read
         self.cloud.requests.append(request)
-        return self.cloud.runs.begin(self.cloud.script, request.experiment, request.tags)
+        begun = self.cloud.runs.begin(self.cloud.script, request.experiment, request.tags)
+        self._answered("submit_automl")
+        return begun
 
     # endpoints ------------------------------------------------------------------------------------------------------
 
