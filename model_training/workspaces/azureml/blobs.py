@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
 import uuid
 from collections.abc import Iterator
@@ -72,7 +73,7 @@ class ContainerBlobs:
                     f"{self.container.url}/{path} has {stream.size} bytes, more than the {limit} that are expected",
                     hint="look at what lies there: is it the right file?",
                 )
-            data = stream.readall()
+            data: bytes = stream.readall()
             self._check(path, stream, len(data), hashlib.md5(data, usedforsecurity=False).digest())
             return data
 
@@ -155,7 +156,7 @@ def _replacing(file: Path) -> Iterator[BinaryIO]:
         raise StorageError(f"{file} cannot be written: {error}", hint="make room, or choose another place") from error
 
 
-def _readable(file: Path) -> BinaryIO:
+def _readable(file: Path) -> io.BufferedReader:
     try:
         return file.open("rb")
     except OSError as error:

@@ -33,10 +33,10 @@ class V2Service(EndpointCalls, AutoMLCalls, ModelCalls, AssetCalls):
         """As whoever is logged in, or as the cluster. Raises: UsageError (no login, no access to that subscription)."""
         import azure.ai.ml  # noqa: F401  (that it is missing is said here, not by the first call)
 
-        from model_training.workspaces.azureml.credentials import profile_account, token_credential
+        from model_training.workspaces.azureml.credentials import logged_in_subscription, token_credential
 
         if not place.subscription_id:
-            place = replace(place, subscription_id=str(profile_account()["id"]))
+            place = replace(place, subscription_id=logged_in_subscription())
         return cls(place, token_credential(place.subscription_id))
 
     @property
