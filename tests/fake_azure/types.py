@@ -65,9 +65,8 @@ class _Check:
 
     def value(self, kind: Mapping[str, Any], value: Any, where: str) -> Iterator[str]:
         name = kind["$type"]
-        if name in ("ObjectType", "DiscriminatedObjectType", "ResourceType"):
-            check = self.object if name == "ObjectType" else self.discriminated
-            yield from check(kind, value, where)
+        if name in ("ObjectType", "DiscriminatedObjectType"):
+            yield from self.object(kind, value, where)
         elif name == "ArrayType":
             yield from self.array(kind, value, where)
         elif name == "UnionType":
@@ -142,10 +141,9 @@ def _fits(kind: Mapping[str, Any], value: Any) -> bool:
         return bool(value == kind["value"])
     if name == "BooleanType":
         return isinstance(value, bool)
-    if name == "IntegerType":
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        whole = whole or (isinstance(value, float) and value.is_integer())
-        return whole and kind.get("minValue", value) <= value <= kind.get("maxValue", value)
+    if name == "IntegerType":  # Bicep has no fractions: its types call every number so
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return number and kind.get("minValue", value) <= value <= kind.get("maxValue", value)
     if name == "StringType":
         return isinstance(value, str) and _fitting_text(kind, value)
     if name == "NullType":
