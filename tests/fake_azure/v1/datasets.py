@@ -47,8 +47,9 @@ def register(azure: FakeAzure, request: Request) -> Answer:
     datastore, path = _source(definition["dataflow"])
     if datastore not in azure.state.datastores:
         raise azureml_error(400, "UserError", f"the datastore {datastore} does not exist")
-    kind = "tabular" if sent["datasetType"] == "Tabular" else "file"
-    record = DataRecord(sent["name"], max(versions, default=0) + 1, kind, datastore, path)
+    if sent["datasetType"] not in ("tabular", "file"):
+        raise azureml_error(400, "UserError", f"a data set is tabular or file, found {sent['datasetType']}")
+    record = DataRecord(sent["name"], max(versions, default=0) + 1, sent["datasetType"], datastore, path)
     record.description = sent.get("description") or ""
     record.tags = dict(sent.get("tags") or {})
     record.extra = {"dataflow": definition["dataflow"], "properties": definition.get("properties") or {}}
@@ -97,7 +98,7 @@ def body(azure: FakeAzure, record: DataRecord) -> Json:
         "description": newest.description,
         "tags": newest.tags,
         "isVisible": True,
-        "datasetType": "Tabular" if record.kind == "tabular" else "File",
+        "datasetType": record.kind,
     }
 
 

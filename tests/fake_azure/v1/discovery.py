@@ -12,9 +12,24 @@ if TYPE_CHECKING:
 
 ROUTES = Routes("azureml")
 SERVICES = (
-    "api artifacts assets catalog credential environment experimentation gallery history hyperdrive jasmine metrics "
-    "mlflow modelmanagement pipelines project rlservice"
-).split()
+    "api",
+    "artifacts",
+    "assets",
+    "catalog",
+    "credential",
+    "environment",
+    "experimentation",
+    "gallery",
+    "history",
+    "hyperdrive",
+    "jasmine",
+    "metrics",
+    "mlflow",
+    "modelmanagement",
+    "pipelines",
+    "project",
+    "rlservice",
+)
 
 
 @ROUTES.route("GET", r"/discovery(/workspaces/[^/]+|/subscriptions/.+)?", audience=None)  # asked without a token

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from tests.fake_azure.messages import Answer, Json, Request, azureml_error, now
+from tests.fake_azure.messages import Answer, Json, Refused, Reply, Request, azureml_error, now
 from tests.fake_azure.routes import Routes
 from tests.fake_azure.state import ModelRecord
 from tests.fake_azure.v1 import artifacts
@@ -71,15 +71,15 @@ def models(azure: FakeAzure, request: Request) -> Answer:
     return page
 
 
-@ROUTES.route("GET", ROOT + r"/models/(?P<name>[^/:]+):(?P<version>\d+)")
-def model(azure: FakeAzure, request: Request, name: str, version: str) -> Answer:
-    return model_body(azure, _found(azure, name, version))
+@ROUTES.route("GET", ROOT + r"/models/(?P<id>[^/]+)")
+def model(azure: FakeAzure, request: Request, id: str) -> Answer:
+    return model_body(azure, _found(azure, id))
 
 
-@ROUTES.route("PATCH", ROOT + r"/models/(?P<name>[^/:]+):(?P<version>\d+)")
-def change(azure: FakeAzure, request: Request, name: str, version: str) -> Answer:
+@ROUTES.route("PATCH", ROOT + r"/models/(?P<id>[^/]+)")
+def change(azure: FakeAzure, request: Request, id: str) -> Answer:
     """Tags are replaced; properties are added to; anything else is immutable."""
-    record = _found(azure, name, version)
+    record = _found(azure, id)
     for operation in request.json():
         wrong = problems(REST, "JsonPatchOperation", operation)
         if wrong:
@@ -151,8 +151,11 @@ def _check_tags(tags: dict[str, Any]) -> None:
         raise azureml_error(400, "UserError", f"at most {TAGS} tags of at most {TAG_LENGTH} characters")
 
 
-def _found(azure: FakeAzure, name: str, version: str) -> ModelRecord:
-    found = azure.state.models.get(name, {}).get(int(version))
+def _found(azure: FakeAzure, id: str) -> ModelRecord:
+    """By `name:version`. Raises: 404 in this service's own shape."""
+    name, _, version = id.rpartition(":")
+    found = azure.state.models.get(name, {}).get(int(version) if version.isdigit() else -1)
     if found is None:
-        raise azureml_error(404, "ModelNotFound", f"Model with id {name}:{version} was not found.")
+        body = {"code": "NotFound", "statusCode": 404, "message": "The request URI was not found", "details": []}
+        raise Refused(Reply(404, {**body, "correlation": {"RequestId": "0" * 32}}))
     return found

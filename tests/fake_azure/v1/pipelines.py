@@ -13,10 +13,27 @@ if TYPE_CHECKING:
     from tests.fake_azure.azure import FakeAzure
 
 ROUTES = Routes("azureml")
-STORES = (
-    "AzureBlob AzureDataLake AzureFiles AzureSqlDatabase AzurePostgresDatabase AzureDataLakeGen2 AzureMySqlDatabase"
+TYPES = (
+    "AnyFile",
+    "AzureBlobReference",
+    "AzureDataLakeReference",
+    "AzureFilesReference",
+    "AzureSqlDatabaseReference",
+    "AzurePostgresDatabaseReference",
+    "AzureDataLakeGen2Reference",
+    "AzureMLDataset",
+    "AzureMySqlDatabaseReference",
+    "DBFSReference",
 )
-TYPES = ("AnyFile", "AzureMLDataset", "DBFSReference", *(f"{store}Reference" for store in STORES.split()))
+OF_A_MODULE = (
+    "Name",
+    "Description",
+    "StructuredInterface",
+    "IdentifierHash",
+    "StepType",
+    "IsDeterministic",
+    "Properties",
+)
 
 
 @ROUTES.route("GET", r"/pipelines/v1\.0{WS}/DataTypes")
@@ -107,8 +124,7 @@ def defaults(body: Json) -> dict[str, str]:
 
 def _module(id: str, body: Json) -> Json:
     entity = {"Id": id, "UploadState": "1", "EntityStatus": "0", "CreatedDate": now()}
-    kept = "Name Description StructuredInterface IdentifierHash StepType IsDeterministic Properties".split()
-    return {**entity, **{key: body.get(key) for key in kept}}
+    return {**entity, **{key: body.get(key) for key in OF_A_MODULE}}
 
 
 def _port(port: Json) -> Json:

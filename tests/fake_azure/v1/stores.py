@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 ROUTES = Routes("azureml")
 DEFAULT = "workspaceblobstore"
 API_VERSION = "2020-02-02"
+NODE_STATES = ("preparing", "running", "idle", "unusable", "leaving", "preempted")
 
 
 @ROUTES.route("GET", r"/datastore/v1\.0{WS}/default")
@@ -101,10 +102,7 @@ def _compute(state: State, record: ComputeRecord) -> Json:
         "remoteLoginPortPublicAccess": "Disabled",
         "currentNodeCount": 0,
         "targetNodeCount": 0,
-        "nodeStateCounts": dict.fromkeys(
-            "preparingNodeCount runningNodeCount idleNodeCount unusableNodeCount leavingNodeCount preemptedNodeCount".split(),
-            0,
-        ),
+        "nodeStateCounts": {f"{state}NodeCount": 0 for state in NODE_STATES},
         "errors": None,
         "allocationStateTransitionTime": "2026-01-05T09:00:00+00:00",
     }

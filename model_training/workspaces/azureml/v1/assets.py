@@ -16,6 +16,7 @@ from model_training.workspaces.azureml.v1.times import moment
 
 DATA = "data.jsonl"
 IMAGE_COLUMN = "image_url"
+TABULAR = "tabular"
 KEPT_TAGS = "cva_tags"  # tags belong to a name and are overwritten by the next version: a version keeps its own here
 API_VERSION = "2025-06-01"
 PAGE = 100
@@ -61,7 +62,7 @@ def _tabular(workspace: Any, name: str | None) -> list[Asset]:
     earlier = [(dto.name, number) for dto in latest for number in range(1, int(dto.latest.version_id))]
     with ThreadPoolExecutor(AT_ONCE) as pool:  # one request a version: the service has no list of them
         older = pool.map(lambda pair: _get(workspace, *pair), earlier)
-        found = [dto for dto in (*older, *latest) if dto is not None and dto.dataset_type == "Tabular"]
+        found = [dto for dto in (*older, *latest) if dto is not None and str(dto.dataset_type).lower() == TABULAR]
     return sorted((_asset(dto) for dto in found), key=lambda asset: (asset.name, asset.version))
 
 
@@ -73,7 +74,7 @@ def _asset(dto: Any) -> Asset:
         version=int(dto.latest.version_id),
         datastore=datastore,
         path=path,
-        kind="tabular",
+        kind=TABULAR,
         tags=dict(kept if isinstance(kept, Mapping) else dto.tags or {}),
         description=dto.description or "",
         created_at=moment(dto.latest.created_time or dto.created_time),

@@ -42,7 +42,9 @@ def border(doing: str) -> Iterator[None]:
     try:
         with contextlib.redirect_stdout(chatter):
             yield
-    except foreign() as error:
+    except Exception as error:
+        if type(error) is not Exception and not isinstance(error, foreign()):  # some of the SDK raises Exception itself
+            raise
         raise translated(error, doing) from error
     finally:
         for line in chatter.getvalue().splitlines():

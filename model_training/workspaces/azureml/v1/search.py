@@ -8,6 +8,29 @@ from typing import Any
 from model_training.jobs.spec import Distribution, EarlyTermination, JobSpec
 from scoring.errors import UsageError
 
+# SDK v1 hands hyperparameters to the training script as its arguments, by their older names; that script ignores a name
+# that it does not know, so nothing else may be sent.
+OLDER_NAMES = {
+    "ams_gradient": "amsgrad",
+    "box_detections_per_image": "box_detections_per_img",
+    "box_score_threshold": "box_score_thresh",
+    "gradient_accumulation_step": "grad_accumulation_step",
+    "image_size": "img_size",
+    "learning_rate_scheduler": "lr_scheduler",
+    "nms_iou_threshold": "nms_iou_thresh",
+    "tile_predictions_nms_threshold": "tile_predictions_nms_thresh",
+    "training_crop_size": "train_crop_size",
+    "validation_crop_size": "valid_crop_size",
+    "validation_resize_size": "valid_resize_size",
+}
+UNKNOWN = (
+    "advanced_settings",
+    "augmentations",
+    "log_training_metrics",
+    "log_validation_loss",
+    "number_of_workers",
+    "random_seed",
+)
 
 def sampling(job: JobSpec) -> Any:
     """A HyperParameterSampling. One space is plain; several are a choice between them (random and grid only).
@@ -35,7 +58,7 @@ def parameter_space(job: JobSpec) -> dict[str, Any]:
                 hint="add a search_space, set max_trials to 1, or set AZUREML_SDK to v2 in variable_template.yml",
             )
         return {"model_name": choice(str(job.training_parameters["model_name"]))}
-    spaces = [{name: expression(name, found) for name, found in space.items()} for space in job.search_spaces]
+    spaces = [{older(name): expression(name, found) for name, found in space.items()} for space in job.search_spaces]
     return spaces[0] if len(spaces) == 1 else {"model": choice(spaces)}
 
 
@@ -75,8 +98,18 @@ def policy(early: EarlyTermination | None) -> Any:
 
 def arguments(parameters: Mapping[str, Any], searched: set[str]) -> list[Any]:
     """What is the same for every trial, as the training script takes it; what is searched is left out."""
-    pairs = [(f"--{name}", _plain(value)) for name, value in parameters.items() if name not in searched]
+    pairs = [(f"--{older(name)}", _plain(value)) for name, value in parameters.items() if name not in searched]
     return [each for pair in pairs for each in pair]
+
+
+def older(name: str) -> str:
+    """The name that SDK v1 knows. Raises: UsageError for a hyperparameter that it has no word for."""
+    if name in UNKNOWN:
+        raise UsageError(
+            f"SDK v1 has no hyperparameter '{name}'",
+            hint="remove it from the job, or set AZUREML_SDK to v2 in variable_template.yml",
+        )
+    return OLDER_NAMES.get(name, name)
 
 
 def searched(job: JobSpec) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -28,6 +29,9 @@ from model_training.workspaces.azureml.v1.errors import border
 from model_training.workspaces.azureml.v1.runs import History
 from scoring.errors import ConflictError, NotFoundError
 
+# "The data is sensitive": read when azureml is imported, whose data set and AutoML parts report every call otherwise.
+NO_TELEMETRY = "HBI_WORKSPACE_JOB"
+
 
 class V1Service:
     """`authentication` makes the SDK's own credential, `token` one for blobs; both when they are needed."""
@@ -40,6 +44,7 @@ class V1Service:
     @classmethod
     def connect(cls, place: Place) -> V1Service:
         """As whoever is logged in, or as the cluster. Raises: UsageError (no login, no access to that subscription)."""
+        os.environ.setdefault(NO_TELEMETRY, "true")
         import azureml.core  # noqa: F401  (that it is missing is said here, not by the first call)
 
         from model_training.workspaces.azureml import credentials
