@@ -133,6 +133,10 @@ param scoringCorsOrigins array = []
 @description('Conditional. Size of the web app\'s plan; read when deployWebApp is true.')
 param webAppSkuName string = 'P0v3'
 
+@description('Conditional. Machines of that plan; read when deployWebApp is true.')
+@minValue(1)
+param webAppInstances int = 1
+
 @description('Optional. Whether there is an IoT Hub for the devices.')
 param deployIotHub bool = false
 
@@ -353,6 +357,7 @@ module scoring 'modules/scoring.bicep' = if (deployWebApp) {
     image: '${workspace.outputs.registryLoginServer}/${scoringImage}'
     serveArguments: serveArguments
     skuName: webAppSkuName
+    instances: webAppInstances
     tags: allTags
   }
 }

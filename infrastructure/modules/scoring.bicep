@@ -21,6 +21,10 @@ param serveArguments string
 @description('Optional. Size of the plan.')
 param skuName string = 'P0v3'
 
+@description('Optional. Machines of the plan.')
+@minValue(1)
+param instances int = 1
+
 @description('Optional. Tags of every resource here.')
 param tags object = {}
 
@@ -50,6 +54,7 @@ module plan 'app-service-plan.bicep' = {
     name: '${name}-plan'
     location: location
     skuName: skuName
+    instances: instances
     tags: tags
   }
 }

@@ -31,6 +31,7 @@ param storageAuthMode string = 'Identity'
 param tags object = {}
 
 resource workspace 'Microsoft.MachineLearningServices/workspaces@2026-05-01' = {
+  // checkov:skip=CKV_AZURE_243:A private endpoint needs a network and build agents in it, which are not made here
   name: name
   location: location
   tags: tags
