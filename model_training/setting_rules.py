@@ -40,7 +40,10 @@ _SIZE = (r"(?i)standard_[a-z0-9_]{1,60}", "a VM size such as Standard_NC4as_T4_v
 
 # setting: its pattern, and that in words
 RULES: Mapping[str, tuple[str, str]] = {
-    "base_name": (r"[a-z][a-z0-9]{1,11}", "2 to 12 small letters and digits, a letter first"),
+    "base_name": (
+        r"[A-Za-z](?!.*--)[A-Za-z0-9-]{0,18}[A-Za-z0-9]",
+        "2 to 20 letters, digits and single hyphens, a letter first",
+    ),
     "location": (r"[a-z][a-z0-9]{2,39}", "a region as Azure names it, such as westeurope"),
     "resource_group": (r"[\w().-]{0,89}[\w()-]", "1 to 90 letters, digits, '_', '-', '.' or brackets, no '.' last"),
     "workspace_name": (r"[A-Za-z0-9][A-Za-z0-9_-]{2,32}", "3 to 33 letters, digits, '_' or '-'"),
