@@ -58,7 +58,7 @@ class FakeAzure:
     def reset(self) -> None:
         """A fresh state, home and log. Containers of an earlier state stay, under names that nobody asks for again."""
         with self.lock:
-            self.state = State()
+            self.state = State(identity_secret=self.state.identity_secret)  # of processes that outlive a test
             self.tokens.lifetime, self.tokens.skew = 3599, 0
             self.requests.clear()
             self.faults.clear()

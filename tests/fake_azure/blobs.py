@@ -57,11 +57,11 @@ class ServiceBlobs:
 
     def ensure(self, account: str, container: str) -> None:
         """Makes the container in Azurite when the state says that it exists."""
-        with self.azure.lock:
+        with self.azure.lock:  # until it is there: many threads may ask for the first blob
             if (account, container) in self._made or (account, container) not in self.azure.state.containers:
                 return
             self._made.add((account, container))
-        self._ask("PUT", account, container, query={"restype": "container"}, expected=201)
+            self._ask("PUT", account, container, query={"restype": "container"}, expected=201)
 
     def _exists(self, account: str, container: str) -> None:
         self.azure.state.add_container(account, container)

@@ -46,9 +46,9 @@ def _refused(error: Any, status: int, container: Container, where: str) -> CvaEr
     if status == 404:
         what = "container" if code == "ContainerNotFound" else "blob"
         return NotFoundError(f"no such {what}: {where}", hint="`cva datastore list` says which containers there are")
-    if status == 401:
+    if status == 401 or code == "AuthenticationFailed":
         return UsageError(
-            f"blob storage does not accept this login (401), {where}: {said}",
+            f"blob storage does not accept this login ({status}), {where}: {said}",
             hint="log in again: `az login`; in a pipeline, a token of the service connection lives an hour",
         )
     if status == 403:

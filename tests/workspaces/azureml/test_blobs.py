@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -155,8 +157,29 @@ def test_network_rules_are_not_taken_for_a_role(azure: FakeAzure, blobs: Contain
 
 def test_a_token_that_has_expired(azure: FakeAzure, blobs: ContainerBlobs) -> None:
     azure.tokens.skew = -7200
-    with pytest.raises(UsageError, match="401"):
+    with pytest.raises(UsageError, match="401") as caught:
         blobs.read("x", limit=1)
+    assert "az login" in caught.value.hint
+    azure.fail_next("GET", "/x", 403, code="AuthenticationFailed")
+    with pytest.raises(UsageError, match="does not accept this login"):
+        blobs.read("x", limit=1)
+
+
+def test_a_token_that_ends_while_a_command_runs_is_renewed(azure: FakeAzure, blobs: ContainerBlobs) -> None:
+    azure.azurite.start()  # which takes its time
+    azure.tokens.lifetime = 4
+    blobs.write(b"x", "x")
+    time.sleep(4.1)
+    assert blobs.read("x", limit=1) == b"x"
+    assert len(azure.requests.find(path="/msi/token")) >= 2
+
+
+def test_many_threads_share_one(azure: FakeAzure, blobs: ContainerBlobs) -> None:
+    names = [f"{number:03}" for number in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: blobs.write(name.encode(), name), names))
+    assert sorted(blobs.list()) == names
+    assert azure.blobs.get(azure.state.default_container, "039") == b"039"
 
 
 def test_the_callers_own_token_is_used_and_never_a_key(azure: FakeAzure, blobs: ContainerBlobs) -> None:
