@@ -17,7 +17,7 @@ PROGRESS_SECONDS = 5.0
 T = TypeVar("T")
 
 
-def each(items: Sequence[T], move: Callable[[T], None], verb: str, reporter: Reporter) -> None:
+def each(items: Sequence[T], move: Callable[[T], object], verb: str, reporter: Reporter) -> None:
     """Call `move` on every item, some at once. The first failure stops what has not begun and is raised."""
     begun = told = time.monotonic()
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:

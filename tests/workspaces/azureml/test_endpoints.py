@@ -1,4 +1,4 @@
-"""Endpoints of an Azure ML workspace: what is published, what is kept beside it, what is checked before a submission."""
+"""Endpoints of an Azure ML workspace: what is published, what is kept beside it, what a submission must be."""
 
 from __future__ import annotations
 
@@ -51,7 +51,6 @@ def test_the_step_is_staged_with_its_template_and_told_of(cloud: Cloud, workspac
 def test_it_has_exactly_its_parameters(
     cloud: Cloud,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     kind: str,
     template: str,
     parameters: dict[str, str],
