@@ -35,7 +35,7 @@ usage: infrastructure/bootstrap.sh --organization ORG --project PROJECT [options
   --assume-rights      do not look for this login's Azure roles (needed for custom roles, which are not understood)
 
 Names and the region come from variable_template.yml, through `cva settings show`. Log in first: az login
-Exit codes: 0 done or nothing to do, 2 usage, 3 a login or a right is missing (nothing was made).
+Exit codes: 0 done or nothing to do, 1 a call failed (run again), 2 usage, 3 a login or a right is missing (nothing was made).
 TEXT
 }
 
@@ -278,7 +278,7 @@ make_principal() {
 
 # The connection, and the trust of its application in the issuer and subject that Azure DevOps gave it.
 make_connection() {
-  local answer id application issuer subject trusted=''
+  local answer id application issuer subject permits trusted='' permitted=''
   [[ $devops == yes ]] || return 0
   answer=${connections[$1]}
   if [[ -z $answer ]]; then
@@ -287,13 +287,17 @@ make_connection() {
       '[id, authorization.parameters.serviceprincipalid, authorization.parameters.workloadIdentityFederationIssuer, authorization.parameters.workloadIdentityFederationSubject]')
   fi
   { read -r id && read -r application && read -r issuer && read -r subject; } <<<"$answer"
+  [[ $issuer == https://* || $dry_run == yes ]] ||
+    fail 1 "Azure DevOps has not given connection $1 its issuer yet" "wait a minute"
   [[ $application == '<'* ]] || trusted=$(ask ad app federated-credential list --id "$application" \
     --query "[?issuer=='$issuer' && subject=='$subject'].name" --output tsv)
   [[ -n $trusted ]] || make '' ad app federated-credential create --id "$application" --output none \
     --parameters "$(credential_body "$1-${id:0:8}" "$issuer" "$subject")"
-  [[ $all_pipelines == no || -n ${connections[$1]} ]] || devops make '' patch \
-    "${project// /%20}/_apis/pipelines/pipelinePermissions/endpoint/$id?api-version=7.1-preview.1" \
-    --body '{"allPipelines": {"authorized": true}}' --output none
+  [[ $all_pipelines == yes ]] || return 0
+  permits="${project// /%20}/_apis/pipelines/pipelinePermissions/endpoint/$id?api-version=7.1-preview.1"
+  [[ $id == '<'* ]] || permitted=$(devops ask get "$permits" --query allPipelines.authorized --output tsv)
+  [[ $permitted == true ]] ||
+    devops make '' patch "$permits" --body '{"allPipelines": {"authorized": true}}' --output none
 }
 
 # One role on the resource group: principal, its kind, role, condition.

@@ -205,7 +205,7 @@ class FakeAz:
         rights = (
             r"_apis/permissions/49b48001-ca20-4adc-8111-5b60c903a50c/4\?tokens=endpoints/project-id&api-version=7.1"
         )
-        permit = r"/_apis/pipelines/pipelinePermissions/endpoint/connection-\d\?api-version=7.1-preview.1"
+        permits = r"/_apis/pipelines/pipelinePermissions/endpoint/(connection-\d)\?api-version=7.1-preview.1"
         graph = r"https://graph.microsoft.com/v1.0/"
         directory = r"me/transitiveMemberOf/microsoft.graph.directoryRole\?\$select=displayName"
         return [
@@ -213,7 +213,8 @@ class FakeAz:
             (DEVOPS + rights, "get", lambda found, body: {"value": [self.tenant["creator"]]}),
             (DEVOPS + PROJECT + "/" + endpoints + r"\?endpointNames=([^&]+)&.*", "get", self.connections),
             (DEVOPS + endpoints + r"\?api-version=7.1", "post", self.make_connection),
-            (DEVOPS + PROJECT + permit, "patch", lambda found, body: {}),
+            (DEVOPS + PROJECT + permits, "get", lambda found, body: self.tenant["permits"].get(found[1], {})),
+            (DEVOPS + PROJECT + permits, "patch", lambda found, body: self.tenant["permits"].update({found[1]: body})),
             (graph + "policies/authorizationPolicy", "get", lambda found, body: self.tenant["policy"]),
             (graph + directory, "get", lambda found, body: {"value": self.tenant["directory"]}),
         ]

@@ -48,6 +48,7 @@ EMPTY: dict[str, Any] = {
     "projects": ["caps%20line"],
     "connections": [],
     "creator": True,
+    "permits": {},
     "policy": {"defaultUserRolePermissions": {"allowedToCreateApps": True}},
     "directory": [],
     "refuse": "",
@@ -245,8 +246,25 @@ def test_without_devops_the_connections_come_later(bootstrap: Callable[..., Outc
     first = bootstrap("--no-devops", "--no-user-roles", projects=[])
     assert first.code == 0 and not first.tenant["connections"], first.err
     assert [each["principalId"] for each in first.tenant["roles"][1:]] == ["principal-of-app-0"] * 2
-    second = bootstrap(*DEVOPS, "--no-user-roles", "--all-pipelines", projects=["caps%20line"])
-    assert kinds(second.made) == ["rest", "ad app federated-credential create", "rest"] * 2, second.err
+    second = bootstrap(*DEVOPS, "--no-user-roles", projects=["caps%20line"])
+    assert kinds(second.made) == ["rest", "ad app federated-credential create"] * 2, second.err
+
+
+def test_pipelines_are_permitted_when_that_is_asked_for_and_once(bootstrap: Callable[..., Outcome]) -> None:
+    """Also for connections that are there already."""
+    assert bootstrap(*DEVOPS).tenant["permits"] == {}
+    permitted = bootstrap(*DEVOPS, "--all-pipelines")
+    assert permitted.tenant["permits"] == {f"connection-{n}": {"allPipelines": {"authorized": True}} for n in (0, 1)}
+    assert bootstrap(*DEVOPS, "--all-pipelines").made == ()
+
+
+def test_a_connection_without_an_issuer_is_trusted_by_nobody(bootstrap: Callable[..., Outcome]) -> None:
+    made = bootstrap(*DEVOPS).tenant
+    bare = copy.deepcopy(made["connections"])
+    for connection in bare:
+        del connection["authorization"]["parameters"]["workloadIdentityFederationIssuer"]
+    ended = bootstrap(*DEVOPS, connections=bare)
+    assert (ended.code, ended.made) == (1, ()) and "has not given" in ended.err, ended.err
 
 
 @pytest.mark.parametrize(
