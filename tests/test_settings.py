@@ -49,7 +49,7 @@ def test_a_missing_template_is_named(tmp_path: Path) -> None:
         ("variables: {AML_CLUSTER_MAX_NODES: many}", "whole number"),
         ("variables: {AML_CLUSTER_MIN_NODES: 3}", "above"),
         ("variables: {AZUREML_SDK: v3}", "v1 or v2"),
-        ("variables: {WORKSPACE_NAME: no}", "WORKSPACE_NAME must be 3 to 33"),
+        ("variables: {WORKSPACE_NAME: ab}", "WORKSPACE_NAME must be 3 to 33"),
         ("variables: {LOCATION: West Europe}", "such as westeurope"),
         ("variables: {EDGE_STORAGE_ACCOUNT: Edge-Store}", "3 to 24 small letters"),
         ("variables: {SUBSCRIPTION_ID: mine}", "a subscription's id"),
