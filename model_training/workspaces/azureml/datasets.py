@@ -15,6 +15,7 @@ from typing import Any
 
 from model_training.data.image_urls import datastore_path
 from model_training.data.importing import Import, task_of
+from model_training.data.jsonl import read_rows
 from model_training.data.problems import Problem
 from model_training.data.rows import Row
 from model_training.data.split import SplitOptions
@@ -118,6 +119,13 @@ class AzureDatasets(DatasetViews):
         """Every version of every dataset, by name and version; what was registered elsewhere is not looked into."""
         assets = [asset for asset in self._service.assets(everywhere=True) if OF_TAG not in asset.tags]
         return [self._listed(asset) for asset in sorted(assets, key=lambda asset: (asset.name, asset.version))]
+
+    def rows(self, dataset: Dataset) -> Sequence[Row]:
+        """As stored; of a version whose split was not drawn yet as somebody registered them, without content hashes."""
+        stored = dataset.path / "data.jsonl"
+        if stored.is_file():
+            return read_rows(stored)
+        return read_export(self.find(dataset.reference), self._service.place, self._datastores).rows
 
     def split(self, dataset: Dataset, reporter: Reporter = silent) -> Split:
         """The stored split, drawn first where there is none yet; its parts are registered, its images fetched.

@@ -76,6 +76,9 @@ def test_it_is_known_before_an_image_is_looked_at(cloud: Cloud, tmp_path: Path) 
     assert (dataset.reference, dataset.images, dataset.boxes, dataset.task) == ("caps:1", 20, 20, TASK)
     assert dataset.labels == ("cap", "no_cap")
     assert service.calls.count("blobs.download") == 1  # the rows
+    found = workspace.datasets.rows(dataset)
+    assert [row.image_url for row in found][:1] == [f"{LONG}captures/paths/line-1/000.png"]
+    assert workspace.datastores.resolve(found[0].image_url, dataset.path / "data.jsonl").is_file()
     assert [listed.reference for listed in workspace.datasets.list()] == ["caps:1"]
 
 
