@@ -226,13 +226,14 @@ def test_without_a_test_part_it_says_so(parts: Parts, tmp_path: Path) -> None:
     assert manifest["metrics"]["split"] == "validation"
 
 
-def test_a_real_export_of_the_services_yolov5(parts: Parts, tmp_path: Path) -> None:
+def test_a_real_export_of_the_services_yolov5(tmp_path: Path) -> None:
     """Its weights are random: it finds nothing, and is a bundle all the same."""
     path = Path(os.environ.get("CVA_AUTOML_EXPORTS", SHARED / "automl-exports")) / "automl_yolov5_tiny_random.onnx"
     if not path.is_file():
         pytest.skip(f"no export of Azure's yolov5 at {path} (set CVA_AUTOML_EXPORTS)")
     exported = leave(tmp_path / "left", path.read_bytes(), COLOURS, background=False, settings={"img_size": 640})
-    bundle = package(trial("yolov5", exported), parts, tmp_path / "bundle")
+    few = Parts(draw(tmp_path, "validation", 6, 1), draw(tmp_path, "test", 6, 2))
+    bundle = package(trial("yolov5", exported), few, tmp_path / "bundle")
     assert bundle.manifest["preprocess"]["size"] == [640, 640]
     assert bundle.manifest["preprocess"]["resize"] == "letterbox_shrink"
     assert bundle.manifest["runtime"]["opset"] == 11
