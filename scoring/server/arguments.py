@@ -95,7 +95,7 @@ def settings_of(args: argparse.Namespace, environ: Mapping[str, str]) -> ServeSe
     from scoring.images import ImageLimits
     from scoring.server.settings import MIB, ServeSettings, cores
 
-    file, key = keys_file(environ), environ.get("KEY", "").strip()
+    file, key = keys_file(environ), _key_of(environ)
     settings = ServeSettings(
         host=args.host,
         port=_port_of(args, environ),
@@ -124,6 +124,17 @@ def settings_of(args: argparse.Namespace, environ: Mapping[str, str]) -> ServeSe
             hint="set CVA_KEYS_FILE, listen on 127.0.0.1, or say --no-keys",
         )
     return settings
+
+
+def _key_of(environ: Mapping[str, str]) -> str:
+    """App Service hands over the text of a reference that it cannot resolve, which anybody could guess."""
+    key = environ.get("KEY", "").strip()
+    if key.startswith("@Microsoft.KeyVault("):
+        raise UsageError(
+            "KEY is a Key Vault reference that was not resolved",
+            hint="the app's identity needs the role Key Vault Secrets User, and the secret must be there",
+        )
+    return key
 
 
 def is_loopback(host: str) -> bool:

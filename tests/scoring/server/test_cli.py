@@ -179,6 +179,11 @@ def test_the_environment_is_the_older_skills() -> None:
         settings(WEBSITES_PORT="http")
 
 
+def test_a_key_that_app_service_did_not_resolve_is_no_key() -> None:
+    with pytest.raises(UsageError, match="not resolved"):
+        settings(KEY="@Microsoft.KeyVault(SecretUri=https://vault.example/secrets/scoring-key)")
+
+
 def test_no_keys_has_to_be_said() -> None:
     with pytest.raises(UsageError, match="expected keys"):
         settings("--host", "192.0.2.1")
