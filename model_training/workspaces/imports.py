@@ -113,6 +113,20 @@ def described(
     )
 
 
+def redrawn(dataset: Dataset, rows: Sequence[Row], options: SplitOptions) -> dataset_files.Contents:
+    """A version's rows with a split that is drawn anew for every image."""
+    hashes = dataset_files.fingerprints(dataset.path)
+    record = dataset_files.details(dataset.path)
+    return dataset_files.Contents(
+        rows=rows,
+        task=dataset.task,
+        assignment=split_rows(rows, options, lookalikes=near_pairs([hashes[row.sha256] for row in rows])),
+        options=options,
+        fingerprints=hashes,
+        **{key: record[key] for key in ("description", "source", "left_out", "changed")},
+    )
+
+
 def unchanged(latest: Dataset, result: Import, request: ImportRequest, options: SplitOptions) -> Imported:
     """The latest version, which holds the same content already; `options` are those of its split."""
     notes = [f"the same content is there already as {latest.reference}; no new version was made"]

@@ -21,13 +21,14 @@ from model_training.data.image_urls import datastore_path
 from model_training.data.jsonl import read_rows, write_rows
 from model_training.data.mltable import write_mltable
 from model_training.data.rows import Row
+from model_training.data.split import SplitOptions
 from model_training.workspaces import dataset_files, files
 from model_training.workspaces.azureml.cache import Cache
 from model_training.workspaces.azureml.datastores import AzureDatastores
 from model_training.workspaces.azureml.naming import PARTS, image_url
-from model_training.workspaces.azureml.service import Asset, Service
+from model_training.workspaces.azureml.service import Asset, Place, Service
 from model_training.workspaces.azureml.transfer import each, upload_folder
-from model_training.workspaces.base import Reporter
+from model_training.workspaces.base import Dataset, Reporter
 from model_training.workspaces.names import now
 from scoring.errors import IntegrityError
 from scoring.files import sha256_of
@@ -51,6 +52,10 @@ class DatasetStore:
         self._service = service
         self._cache = cache
         self._datastores = datastores
+
+    @property
+    def place(self) -> Place:
+        return self._service.place
 
     def of(self, asset: Asset) -> Stored | None:
         """Where the files of a version are, or None for one of somebody else whose split was not drawn yet."""
@@ -98,6 +103,18 @@ class DatasetStore:
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
         return folder
+
+    def earlier(self, name: str, version: int | None = None) -> tuple[Dataset | None, dict[str, str], SplitOptions]:
+        """The version before that one (or the latest) whose split is stored: it, its keys and how it was drawn."""
+        others = [a for a in self._service.assets(name, everywhere=True) if a.version != version]
+        before = [a for a in others if version is None or a.version < version]
+        for asset in sorted(before or others, key=lambda asset: asset.version, reverse=True):
+            stored = self.of(asset)
+            if stored:
+                folder = self.fetch(asset, stored)
+                keys = dict(dataset_files.split_json(folder)["keys"])
+                return dataset_files.read_dataset(folder), keys, dataset_files.split_options(folder)
+        return None, {}, SplitOptions()
 
     def localise(self, folder: Path, reporter: Reporter) -> None:
         """Fetch the images that are measured on this machine; their rows say then where they lie here."""

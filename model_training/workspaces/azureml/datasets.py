@@ -20,6 +20,7 @@ from model_training.data.problems import Problem
 from model_training.data.rows import Row
 from model_training.data.split import SplitOptions
 from model_training.workspaces import dataset_files, references
+from model_training.workspaces.azureml.adoption import adopt
 from model_training.workspaces.azureml.cache import Cache
 from model_training.workspaces.azureml.dataset_store import (
     IMAGES,
@@ -28,14 +29,13 @@ from model_training.workspaces.azureml.dataset_store import (
     SHA_TAG,
     SPLIT_TAG,
     DatasetStore,
-    Stored,
 )
 from model_training.workspaces.azureml.datastores import AzureDatastores
-from model_training.workspaces.azureml.exports import read_export
+from model_training.workspaces.azureml.exports import read_export, unsplit
 from model_training.workspaces.azureml.naming import check_dataset_name
 from model_training.workspaces.azureml.parts import registered_parts
 from model_training.workspaces.azureml.service import Asset, Service
-from model_training.workspaces.azureml.transfer import each, upload_new
+from model_training.workspaces.azureml.transfer import upload_new
 from model_training.workspaces.base import Dataset, Event, Reporter, Split, silent
 from model_training.workspaces.dataset_views import DatasetViews
 from model_training.workspaces.imports import (
@@ -45,6 +45,7 @@ from model_training.workspaces.imports import (
     described,
     exclusive,
     look,
+    redrawn,
     same_notes,
     unchanged,
 )
@@ -134,16 +135,36 @@ class AzureDatasets(DatasetViews):
         Raises: IntegrityError when an image is no longer what was imported; DataError for images that cannot be used.
         """
         asset = self.find(dataset.reference)
-        stored = self._store.of(asset) or self._adopt(asset, reporter)
+        stored = self._store.of(asset) or adopt(asset, self._store, self._datastores, self._cache, reporter)
         folder = self._store.fetch(asset, stored)
         self._store.localise(folder, reporter)
         split = dataset_files.read_split(dataset_files.read_dataset(folder))
         return replace(split, assets=registered_parts(self._service, asset.name, split, stored))
 
+    def resplit(self, name: str, options: SplitOptions) -> Dataset:
+        """A new version with the latest one's rows and another split, drawn anew for every image.
+
+        Models trained on the version before have seen images that may be in the new test part.
+        """
+        check_dataset_name(name)
+        dataset = self.get(name)
+        folder = self._folder(dataset)
+        with exclusive(self._cache.incoming, name) as staging:
+            contents = redrawn(dataset_files.read_dataset(folder), read_rows(folder / "data.jsonl"), options)
+            made = self._publish(name, contents, staging / "version", silent)
+            shutil.rmtree(staging)
+        return made
+
+    def _folder(self, dataset: Dataset) -> Path:
+        """Where the version's files are here; the split of somebody else's is drawn for it."""
+        if not (dataset.path / LAST).is_file():
+            self.split(dataset)
+        return dataset.path
+
     def _import(self, request: ImportRequest, staging: Path, reporter: Reporter) -> Imported:
         result, pictures = look(request, staging / "journal.jsonl", reporter)
         rows = [row for row, _ in result.rows]
-        latest, kept, before = self._earlier(request.name)
+        latest, kept, before = self._store.earlier(request.name)
         if latest and latest.sha256 == dataset_files.dataset_sha256(rows):
             return unchanged(latest, result, request, before)
         options = request.split or before
@@ -197,61 +218,10 @@ class AzureDatasets(DatasetViews):
             )
         return self._store.long_form(*place)
 
-    def _adopt(self, asset: Asset, reporter: Reporter) -> Stored:
-        """Draw and store the split of a version that was registered elsewhere. Interrupted, it goes on where it was."""
-        with exclusive(self._cache.incoming, asset.name) as staging:
-            rows = read_export(asset, self._service.place, self._datastores).rows
-            reporter(Event("stage", f"look at the {len(rows)} images of {asset.name}:{asset.version} once, and split"))
-            beside = staging / "data.jsonl"
-            each(rows, lambda row: self._datastores.resolve(row.image_url, beside), "fetched", reporter)
-            source = self._store.long_form(asset.datastore, asset.path)
-            request = ImportRequest(
-                asset.name,
-                rows,
-                lambda row: self._datastores.resolve(row.image_url, beside),
-                source=source,
-                description=asset.description,
-            )
-            result, pictures = look(request, staging / "journal.jsonl", reporter)
-            placed = [row for row, _ in result.rows]
-            _, kept, options = self._earlier(asset.name, asset.version)
-            assignment = assign(placed, pictures, options, kept, {})
-            contents = described(
-                request, result, pictures, placed=placed, task=task_of(placed), assignment=assignment, options=options
-            )
-            stored = self._store.beside(asset)
-            shutil.rmtree(staging / "version", ignore_errors=True)
-            self._store.write(stored, asset.name, asset.version, contents, staging / "version")
-            shutil.rmtree(staging)
-        return stored
-
-    def _earlier(self, name: str, version: int | None = None) -> tuple[Dataset | None, dict[str, str], SplitOptions]:
-        """The version before that one (or the latest) whose split is stored: it, its keys and how it was drawn."""
-        others = [a for a in self._service.assets(name, everywhere=True) if a.version != version]
-        before = [a for a in others if version is None or a.version < version]
-        for asset in sorted(before or others, key=lambda asset: asset.version, reverse=True):
-            stored = self._store.of(asset)
-            if stored:
-                folder = self._store.fetch(asset, stored)
-                keys = dict(dataset_files.split_json(folder)["keys"])
-                return dataset_files.read_dataset(folder), keys, dataset_files.split_options(folder)
-        return None, {}, SplitOptions()
-
     def _unsplit(self, asset: Asset) -> Dataset:
         """What is known of a version before its images were looked at."""
         export = read_export(asset, self._service.place, self._datastores)
-        return Dataset(
-            name=asset.name,
-            version=asset.version,
-            sha256=export.sha256,
-            task=task_of(export.rows),
-            labels=tuple(sorted({label for row in export.rows for label in row.labels})),
-            images=len(export.rows),
-            boxes=sum(len(row.boxes) for row in export.rows),
-            path=self._cache.dataset(asset.name, asset.version),
-            created_at=asset.created_at,
-            description=asset.description,
-        )
+        return unsplit(asset, export, self._cache.dataset(asset.name, asset.version))
 
     def _listed(self, asset: Asset) -> Dataset:
         folder = self._cache.dataset(asset.name, asset.version)

@@ -10,8 +10,10 @@ import hashlib
 import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from model_training.data.image_urls import datastore_path
+from model_training.data.importing import task_of
 from model_training.data.jsonl import parse_rows
 from model_training.data.mltable import MAX_BYTES, NAME, entries
 from model_training.data.problems import Problem, rows_or_raise
@@ -19,6 +21,7 @@ from model_training.data.rows import Row
 from model_training.workspaces.azureml.datastores import AzureDatastores
 from model_training.workspaces.azureml.naming import image_url, inside
 from model_training.workspaces.azureml.service import Asset, Place
+from model_training.workspaces.base import Dataset
 from model_training.workspaces.patterns import literal_folder, matches
 from scoring.errors import DataError, NotFoundError
 from scoring.files import sha256_of
@@ -46,6 +49,22 @@ def read_export(asset: Asset, place: Place, datastores: AzureDatastores) -> Expo
     if not rows:
         raise DataError(f"dataset {asset.name}:{asset.version} has no rows", hint="export the labels again")
     return Export(rows, hashlib.sha256(" ".join(digests).encode()).hexdigest())
+
+
+def unsplit(asset: Asset, export: Export, folder: Path) -> Dataset:
+    """The version as far as its rows tell; `folder` is where its files will be once its split is drawn."""
+    return Dataset(
+        name=asset.name,
+        version=asset.version,
+        sha256=export.sha256,
+        task=task_of(export.rows),
+        labels=tuple(sorted({label for row in export.rows for label in row.labels})),
+        images=len(export.rows),
+        boxes=sum(len(row.boxes) for row in export.rows),
+        path=folder,
+        created_at=asset.created_at,
+        description=asset.description,
+    )
 
 
 def _files(asset: Asset, datastores: AzureDatastores) -> Iterator[tuple[str, str]]:

@@ -10,15 +10,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from model_training.data.duplicates import near_pairs
 from model_training.data.jsonl import resolve_image
 from model_training.data.problems import Problem
 from model_training.data.rows import Row
-from model_training.data.split import SplitOptions, split_rows
+from model_training.data.split import SplitOptions
 from model_training.workspaces import dataset_files, references
 from model_training.workspaces.base import Dataset, Datastores, Reporter, Split, silent
 from model_training.workspaces.dataset_views import DatasetViews
-from model_training.workspaces.imports import Imported, ImportRequest, exclusive
+from model_training.workspaces.imports import Imported, ImportRequest, exclusive, redrawn
 from model_training.workspaces.local.dataset_import import INCOMING, import_dataset, incoming, publish
 from model_training.workspaces.local.layout import Layout
 from scoring.errors import IntegrityError, NotFoundError
@@ -106,18 +105,7 @@ class LocalDatasets(DatasetViews):
         references.parse(name)
         with exclusive(incoming(self._layout), name):
             dataset = self.get(name)
-            rows = self.rows(dataset)
-            hashes = dataset_files.fingerprints(dataset.path)
-            lookalikes = near_pairs([hashes[row.sha256] for row in rows])
-            record = dataset_files.details(dataset.path)
-            contents = dataset_files.Contents(
-                rows=rows,
-                task=dataset.task,
-                assignment=split_rows(rows, options, lookalikes=lookalikes),
-                options=options,
-                fingerprints=hashes,
-                **{key: record[key] for key in ("description", "source", "left_out", "changed")},
-            )
+            contents = redrawn(dataset, self.rows(dataset), options)
             return publish(self._layout, name, contents)
 
     def _check_referenced(self, dataset: Dataset) -> None:

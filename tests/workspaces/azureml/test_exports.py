@@ -11,6 +11,7 @@ import pytest
 from model_training.data.jsonl import read_rows, resolve_image
 from model_training.data.mltable import write_mltable
 from model_training.data.rows import Row
+from model_training.data.split import SplitOptions
 from model_training.workspaces.azureml.service import Asset, Container
 from model_training.workspaces.azureml.workspace import AzureWorkspace
 from model_training.workspaces.base import Event, Split
@@ -211,3 +212,24 @@ def test_mltables_of_ours_and_theirs_are_read_alike(tmp_path: Path) -> None:
 
     write_mltable(tmp_path, "data.jsonl")
     assert entries((tmp_path / "MLTable").read_bytes(), "t") == [("file", "./data.jsonl")]
+
+
+def test_what_is_asked_of_its_parts_draws_the_split(cloud: Cloud, tmp_path: Path) -> None:
+    export(cloud, 20)
+    workspace, _ = opened(cloud, tmp_path / "here")
+    dataset = workspace.datasets.get("caps")
+    assert workspace.datasets.check(dataset, image_size=640).problems == []
+    counted = workspace.datasets.classes_by_part(dataset)
+    assert sum(counted["cap"].values()) == sum(counted["no_cap"].values()) == 10
+    assert workspace.datasets.split_options(dataset).seed == 1
+
+
+def test_another_split_is_another_version(cloud: Cloud, tmp_path: Path) -> None:
+    export(cloud, 20)
+    workspace, _ = opened(cloud, tmp_path / "here")
+    before, _ = parts(workspace, "caps")
+    again = workspace.datasets.resplit("caps", SplitOptions(seed=7))
+    assert (again.reference, again.images) == ("caps:2", 20)
+    after = workspace.datasets.split(again)
+    assert after.seed == 7 and after.sha256 != before.sha256
+    assert after.assets["train"] == "caps-train:2"

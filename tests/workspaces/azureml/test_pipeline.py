@@ -89,7 +89,7 @@ def test_a_step_that_runs_again_after_any_call_registers_once(cloud: Cloud, tmp_
 
 
 def test_a_labelled_export_is_trained_on_as_it_is(cloud: Cloud, tmp_path: Path) -> None:
-    """Registered by somebody else: its images are hashed by its first split, and the model says which content it saw."""
+    """Registered by somebody else: its first split hashes its images, the model says what it saw."""
     (caps,) = [asset for asset in cloud.data["v2"] if asset.name == "caps"]
     cloud.data["v1"].append(replace(caps, name="labels", tags={}, kind="tabular", path=f"{caps.path}/data.jsonl"))
     cloud.runs.start("step-1", "caps", "Running", {})
