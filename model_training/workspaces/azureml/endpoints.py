@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from model_training.workspaces import files
 from model_training.workspaces.azureml.naming import check_azure_name
-from model_training.workspaces.azureml.service import Blobs, EndpointFacts, PublishRequest, Service, StepCode
+from model_training.workspaces.azureml.service import (
+    Blobs,
+    EndpointFacts,
+    PublishedFacts,
+    PublishRequest,
+    Service,
+    StepCode,
+)
 from model_training.workspaces.base import BATCH_SCORING, TRAINING, Endpoint, Json, PublishedPipeline, Run, check_kind
 from model_training.workspaces.names import check_name, now
 from model_training.workspaces.references import SUFFIXES
@@ -72,7 +79,7 @@ class AzureEndpoints:
         self._blobs().write(files.json_bytes(record), _record_path(name, facts.version), overwrite=True)
         if set_default:
             self._service.set_default(name, facts.version)
-        return self.version(name, facts.version)
+        return _published(facts, record)
 
     def get(self, name: str) -> Endpoint:
         return self._view(self._facts(name))
@@ -84,17 +91,7 @@ class AzureEndpoints:
         """One published version, the default one when none is named."""
         facts = self._facts(name)
         number = _default(facts) if version is None else _require(facts, version)
-        published, record = facts.versions[number], self._record(name, number)
-        return PublishedPipeline(
-            endpoint=name,
-            version=number,
-            description=record.get("description") or published.description,
-            template=record.get("template", ""),
-            git_commit=record.get("git_commit") or published.properties.get("cva_git_commit", ""),
-            created_at=record.get("created_at") or published.created_at,
-            properties=record.get("properties", dict(published.properties)),
-            kind=self._kind(facts, number),
-        )
+        return _published(facts.versions[number], self._record(name, number))
 
     def rest_url(self, name: str) -> str:
         """Where a POST submits it (CONTRACTS 7)."""
@@ -123,7 +120,7 @@ class AzureEndpoints:
         check_azure_name(experiment, "experiment")
         facts = self._facts(name)
         number = _default(facts) if version is None else _require(facts, version)
-        kind = self._kind(facts, number)
+        kind = _kind(facts.versions[number]) or self._record(name, number).get("kind", TRAINING)
         self._workspace.datasets.find(dataset_name)
         parameters = {"dataset_name": dataset_name, "model_name": model_name}
         if kind == TRAINING:
@@ -150,15 +147,13 @@ class AzureEndpoints:
         described = facts.versions[default].description or facts.description
         return Endpoint(facts.name, default, tuple(sorted(facts.versions)), described)
 
-    def _kind(self, facts: EndpointFacts, version: int) -> str:
-        told = facts.versions[version].properties.get("cva_kind")
-        return str(told or self._record(facts.name, version).get("kind", TRAINING))
-
     def _record(self, name: str, version: int) -> Json:
-        """Empty for a version that was published by other means."""
+        """Empty for a version that was published by other means, or whose publishing was cut off."""
         path = _record_path(name, version)
-        blobs = self._blobs()
-        return files.parse_json(blobs.read(path, limit=MAX_RECORD), path) if blobs.exists(path) else {}
+        try:
+            return files.parse_json(self._blobs().read(path, limit=MAX_RECORD), path)
+        except NotFoundError:
+            return {}
 
     def _blobs(self) -> Blobs:
         return self._service.blobs(self._service.default_datastore())
@@ -166,6 +161,24 @@ class AzureEndpoints:
 
 def _record_path(name: str, version: int) -> str:
     return f"cva/endpoints/{name}/{version}.json"
+
+
+def _published(facts: PublishedFacts, record: Json) -> PublishedPipeline:
+    """What is kept of a version, and what the service says where nothing is."""
+    return PublishedPipeline(
+        endpoint=facts.endpoint,
+        version=facts.version,
+        description=record.get("description") or facts.description,
+        template=record.get("template", ""),
+        git_commit=record.get("git_commit") or facts.properties.get("cva_git_commit", ""),
+        created_at=record.get("created_at") or facts.created_at,
+        properties=record.get("properties", dict(facts.properties)),
+        kind=record.get("kind") or _kind(facts) or TRAINING,
+    )
+
+
+def _kind(facts: PublishedFacts) -> str:
+    return facts.properties.get("cva_kind", "")
 
 
 def _default(facts: EndpointFacts) -> int:

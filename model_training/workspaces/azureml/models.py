@@ -92,8 +92,10 @@ class AzureModels:
     def lineage(self, model: Model) -> Json:
         """Where it came from; empty for a version that was registered by other means."""
         path = _lineage_path(model.name, model.tags.get(MANIFEST, ""))
-        blobs = self._blobs()
-        return files.parse_json(blobs.read(path, limit=MAX_LINEAGE), path) if blobs.exists(path) else {}
+        try:
+            return files.parse_json(self._blobs().read(path, limit=MAX_LINEAGE), path)
+        except NotFoundError:
+            return {}
 
     def trained_on(self, model: Model) -> frozenset[str]:
         """Content hashes of the images that training, or the choice of its epoch and threshold, has seen."""
