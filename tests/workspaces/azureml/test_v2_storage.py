@@ -164,7 +164,7 @@ def test_a_path_that_leads_out_of_the_folder_is_refused(azure: FakeAzure, v2: Re
     v2.register_model("Caps", bundle(tmp_path / "b"), tags={}, properties={})
     record = azure.state.models["Caps"][1]
     azure.blobs.put(record.container, f"{record.path.rstrip('/')}/..%2F..%2Fevil".replace("%2F", "/"), b"x")
-    with pytest.raises(IntegrityError, match="leads out"):
+    with pytest.raises(IntegrityError, match=r"\.\."):
         v2.download_model("Caps", 1, tmp_path / "back")
     assert not (tmp_path / "evil").exists()
 

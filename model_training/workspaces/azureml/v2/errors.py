@@ -77,7 +77,8 @@ def _from_answer(error: Any) -> CvaError:
     status, said = int(error.status_code), _line(error)
     if status == 404:
         return NotFoundError(
-            f"Azure ML has no such thing: {said}", hint="check the name and the workspace: `cva workspace check`"
+            f"Azure ML has no such thing (404): {said}",
+            hint="check the name; `cva workspace check` looks at the workspace",
         )
     if status == 401:
         return UsageError(f"Azure does not accept the login (401): {said}", hint=_LOG_IN)

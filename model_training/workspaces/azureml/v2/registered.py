@@ -6,17 +6,22 @@ Knows nothing of bundles, champions or what a tag means.
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from model_training.workspaces.azureml.service import Blobs, ModelAsset
+from model_training.workspaces.azureml.transfer import upload_folder
 from model_training.workspaces.azureml.v2.errors import translated
 from model_training.workspaces.azureml.v2.storage import StorageCalls
 from model_training.workspaces.azureml.v2.times import moment
 from model_training.workspaces.azureml.v2.versions import number, take_next
-from scoring.errors import IntegrityError, NotFoundError
+from scoring.errors import NotFoundError
+from scoring.paths import check_paths
 
+PLACE = "cva/models"  # in the default datastore
+LAST = "manifest.json"
 _URI = re.compile(r"azureml://(?:.*/)?datastores/(?P<datastore>[^/]+)/paths/(?P<path>.*)")
 
 
@@ -30,10 +35,12 @@ class ModelCalls(StorageCalls):
     def register_model(
         self, name: str, folder: Path, *, tags: Mapping[str, str], properties: Mapping[str, str], description: str = ""
     ) -> ModelAsset:
+        """The files go up first, to a place of their own: a version is registered when all of them are there."""
         existing = [model.version for model in self._model_versions(name)]
+        uri = self._uploaded(name, folder)
 
         def make(version: int) -> ModelAsset:
-            return self._register_model(name, version, folder, dict(tags), dict(properties), description)
+            return self._register_model(name, version, uri, dict(tags), dict(properties), description)
 
         return take_next(existing, make, f"model {name}")
 
@@ -57,14 +64,14 @@ class ModelCalls(StorageCalls):
 
     @translated
     def _register_model(
-        self, name: str, version: int, folder: Path, tags: dict[str, str], properties: dict[str, str], description: str
+        self, name: str, version: int, uri: str, tags: dict[str, str], properties: dict[str, str], description: str
     ) -> ModelAsset:
         from azure.ai.ml.entities import Model
 
         model = Model(
             name=name,
             version=str(version),
-            path=str(folder),
+            path=uri,
             type="custom_model",
             tags=tags,
             properties=properties,
@@ -73,6 +80,12 @@ class ModelCalls(StorageCalls):
         found = _model(self._ml.models.create_or_update(model))
         assert found is not None, "a version that was just written has a number"
         return found
+
+    def _uploaded(self, name: str, folder: Path) -> str:
+        """Not by the SDK, which waits for ever for a file that could not be sent."""
+        datastore, prefix = self.default_datastore(), f"{PLACE}/{name}/{secrets.token_hex(8)}"
+        upload_folder(self.blobs(datastore), folder, prefix, LAST)
+        return f"azureml://datastores/{datastore}/paths/{prefix}/"
 
     def _model_versions(self, name: str) -> Iterator[ModelAsset]:
         from azure.core.exceptions import ResourceNotFoundError
@@ -90,13 +103,9 @@ def download_folder(blobs: Blobs, prefix: str, folder: Path, what: str) -> None:
     paths = [path for path in blobs.list(root) if not path.endswith("/")]
     if not paths:
         raise NotFoundError(f"{what} has no files", hint="they were removed from its storage; use another version")
+    check_paths((path.removeprefix(root), 0) for path in paths)
     for path in paths:
-        relative = PurePosixPath(path.removeprefix(root))
-        if relative.is_absolute() or ".." in relative.parts or "\\" in str(relative):
-            raise IntegrityError(f"{what} holds the path {path!r}, which leads out of its folder", hint="do not use it")
-        target = folder / relative
-        target.parent.mkdir(parents=True, exist_ok=True)
-        blobs.download(path, target)
+        blobs.download(path, folder / path.removeprefix(root))
 
 
 def _model(model: Any) -> ModelAsset | None:

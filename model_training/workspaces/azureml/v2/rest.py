@@ -12,7 +12,7 @@ from urllib.parse import quote
 Json = dict[str, Any]
 SCOPE = "https://management.azure.com/.default"
 ARM = "https://management.azure.com"
-RETRIES = 4  # with growing waits: about ten seconds, unless the service says how long
+RETRIES = 3  # with growing waits: about five seconds, unless the service says how long
 
 
 class Rest:
