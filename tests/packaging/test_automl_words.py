@@ -1,4 +1,4 @@
-"""The service's settings and numbers as they come: texts for numbers, -1 and NaN for nothing, anything at all beside."""
+"""The service's settings and numbers as they come: texts for numbers, -1 and NaN for nothing, and anything beside."""
 
 from __future__ import annotations
 
