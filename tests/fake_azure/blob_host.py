@@ -22,6 +22,12 @@ class BlobHost:
     def forward(self, request: Request, target: str) -> Reply:
         account = request.host.partition(".")[0]
         self.azure.blobs.ensure(account, request.path.strip("/").partition("/")[0])
+        try:
+            return self._sent(request, target)
+        except (http.client.RemoteDisconnected, ConnectionError):  # Azurite lets an idle connection go after seconds
+            return self._sent(request, target)
+
+    def _sent(self, request: Request, target: str) -> Reply:
         headers = {name: value for name, value in request.headers.items() if name not in HOP}
         connection = self._connection(request.host)
         try:
