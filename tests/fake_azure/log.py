@@ -62,9 +62,10 @@ class Log:
                 file.write(json.dumps(line) + "\n")
         return call
 
-    def clear(self) -> None:
+    def clear(self, after: int = 0) -> None:
+        """Forgets all calls but the first `after`."""
         with self._lock:
-            self._calls.clear()
+            del self._calls[after:]
 
     def find(self, method: str = "", path: str = "", host: str = "") -> list[Call]:
         """Calls whose path and host hold these patterns."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from model_training.workspaces.azureml.blob_errors import border
 from model_training.workspaces.azureml.service import Container
 from model_training.workspaces.files import PARTIAL
-from scoring.errors import ConflictError, DataError, IntegrityError, StorageError, UsageError
+from scoring.errors import ConflictError, IntegrityError, StorageError, UsageError
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -65,12 +65,12 @@ class ContainerBlobs:
         self._send(data, path, hashlib.md5(data, usedforsecurity=False).digest(), overwrite=overwrite)
 
     def read(self, path: str, *, limit: int) -> bytes:
-        """Raises: DataError for a blob of more than `limit` bytes, of which no more than a part is fetched."""
+        """Raises: IntegrityError for a blob of more than `limit` bytes, of which no more than a part is fetched."""
         with border(self.container, f"reading {path}"):
             stream = self._client.download_blob(_checked(path))
             if stream.size > limit:
-                raise DataError(
-                    f"{self.container.url}/{path} has {stream.size} bytes, more than the {limit} that are expected",
+                raise IntegrityError(
+                    f"{self.container.url}/{path}: expected at most {limit} bytes, found {stream.size} bytes",
                     hint="look at what lies there: is it the right file?",
                 )
             data: bytes = stream.readall()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from scoring.errors import (
     BusyError,
     ConflictError,
     CvaError,
-    DataError,
     IntegrityError,
     NotFoundError,
     OfflineError,
@@ -26,18 +24,25 @@ from scoring.errors import (
     UnavailableError,
     UsageError,
 )
+from tests.contracts.blobs_contract import BlobsContract
 from tests.fake_azure.azure import FakeAzure
+from tests.workspaces.azureml.memory_blobs import MemoryBlobs
 
 SMALL = 1 << 16
 
 
 @pytest.fixture
-def blobs(azure: FakeAzure, monkeypatch: pytest.MonkeyPatch) -> Iterator[ContainerBlobs]:
+def over_azurite(azure: FakeAzure, monkeypatch: pytest.MonkeyPatch) -> ContainerBlobs:
     """The default container, as a cluster's identity."""
     for name, value in azure.on_cluster().items():
         monkeypatch.setenv(name, value)
     container = Container("workspaceblobstore", azure.state.account, azure.state.default_container)
-    yield ContainerBlobs(container, token_credential())
+    return ContainerBlobs(container, token_credential())
+
+
+@pytest.fixture
+def blobs(over_azurite: ContainerBlobs) -> ContainerBlobs:
+    return over_azurite
 
 
 @pytest.fixture
@@ -64,56 +69,32 @@ def of_size(folder: Path, size: int) -> Path:
 # what is there -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "size", [0, 1, 9 * blob_client.MIB]
-)  # empty; one request; more than one request, in both directions
-def test_files_come_back_as_they_went(blobs: ContainerBlobs, tmp_path: Path, size: int) -> None:
-    file = of_size(tmp_path, size)
-    assert not blobs.exists("a/b.bin")
-    blobs.upload(file, "a/b.bin")
-    assert blobs.exists("a/b.bin")
-    blobs.download("a/b.bin", tmp_path / "new" / "c.bin")
-    assert (tmp_path / "new" / "c.bin").read_bytes() == file.read_bytes()
-    assert blobs.read("a/b.bin", limit=size) == file.read_bytes()
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["c.bin"]
+class TestOverAzurite(BlobsContract):
+    @pytest.fixture
+    def blobs(self, over_azurite: ContainerBlobs) -> ContainerBlobs:
+        return over_azurite
 
 
-def test_names_are_listed_under_a_prefix(blobs: ContainerBlobs) -> None:
-    names = ["a/1 2.txt", "a/ü+%20.txt", "a#b/x", "b"]
-    for name in names:
-        blobs.write(name.encode(), name)
-    assert sorted(blobs.list()) == sorted(names)
-    assert sorted(blobs.list("a/")) == ["a/1 2.txt", "a/ü+%20.txt"]
-    assert list(blobs.list("nothing/")) == []
-    for name in names:
-        assert blobs.read(name, limit=100) == name.encode()
+class TestFromMemory(BlobsContract):
+    """What the tests of the six parts stand on."""
+
+    @pytest.fixture
+    def blobs(self) -> MemoryBlobs:
+        return MemoryBlobs("memory", {}, lambda call: None)
 
 
-def test_what_exists_is_kept_unless_it_is_to_be_overwritten(blobs: ContainerBlobs, tmp_path: Path) -> None:
-    blobs.write(b"first", "x")
+def test_a_large_file_goes_in_parts_in_both_directions(azure: FakeAzure, blobs: ContainerBlobs, tmp_path: Path) -> None:
+    """With the sizes that are really used; and a large one is no exception to what is kept."""
+    file = of_size(tmp_path, 9 * blob_client.MIB)
+    blobs.upload(file, "a/x")
+    assert len([call for call in azure.requests.find("PUT") if call.query.get("comp") == "block"]) == 3
+    blobs.download("a/x", tmp_path / "new" / "deep" / "x")
+    assert (tmp_path / "new" / "deep" / "x").read_bytes() == file.read_bytes()
     with pytest.raises(ConflictError, match="exists"):
-        blobs.write(b"second", "x")
-    with pytest.raises(ConflictError, match="exists"):
-        blobs.write(b"first", "x")  # the same bytes, but not ours
-    with pytest.raises(ConflictError, match="exists"):
-        blobs.upload(of_size(tmp_path, 9 * blob_client.MIB), "x")
-    assert blobs.read("x", limit=5) == b"first"
-    blobs.write(b"second", "x", overwrite=True)
-    assert blobs.read("x", limit=6) == b"second"
+        blobs.upload(file, "a/x")  # the same bytes, but not ours
 
 
-def test_reading_has_a_limit(blobs: ContainerBlobs) -> None:
-    blobs.write(b"12345", "x")
-    with pytest.raises(DataError, match="5 bytes, more than the 4"):
-        blobs.read("x", limit=4)
-
-
-def test_what_is_not_there(azure: FakeAzure, blobs: ContainerBlobs, tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match="no such blob"):
-        blobs.read("x", limit=1)
-    with pytest.raises(NotFoundError, match="no such blob"):
-        blobs.download("x", tmp_path / "x")
-    assert list(tmp_path.glob("*x*")) == []
+def test_a_container_that_is_not_there(azure: FakeAzure, blobs: ContainerBlobs) -> None:
     missing = ContainerBlobs(Container("d", azure.state.account, "no-such-container"), token_credential())
     with pytest.raises(NotFoundError, match="no such container"):
         list(missing.list())
