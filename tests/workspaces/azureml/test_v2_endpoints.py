@@ -187,3 +187,24 @@ def test_a_batch_scoring_endpoint_has_its_two_parameters(azure: FakeAzure, v2: R
     asked = replace(request(step_folder), parameters={"dataset_name": "", "model_name": ""})
     v2.publish(asked)
     assert set(spec_of(azure)["inputs"]) == {"dataset_name", "model_name"}
+
+
+def test_code_that_cannot_be_uploaded_stops_the_publishing(azure: FakeAzure, v2: Remote, step_folder: Path) -> None:
+    azure.fail_next("PUT", r"blob\.core\.windows\.net.*step\.py", 403, times=3)
+    with pytest.raises(UsageError, match="403"):
+        v2.publish(request(step_folder))
+    assert not azure.state.endpoints
+    azure.faults.clear()
+    assert v2.publish(request(step_folder)).version == 1
+
+
+def test_a_connection_that_breaks_while_code_is_uploaded_is_made_again(
+    azure: FakeAzure, v2: Remote, step_folder: Path
+) -> None:
+    from tests.fake_azure.v2.code import files_of
+
+    azure.fail_next("PUT", r"blob\.core\.windows\.net.*step\.py", "drop")
+    v2.publish(request(step_folder))
+    _, command = node_of(azure)
+    assert files_of(azure, command["code"])["model_training/step.py"] == b"print('step')\n"
+    azure.assert_clean()

@@ -35,7 +35,7 @@ class Client:
             place.subscription_id,
             place.resource_group,
             place.workspace_name,
-            show_progress=False,
+            show_progress=True,  # without it, an upload that fails is never noticed and waited for without end
             enable_telemetry=False,
             retry_total=RETRIES,
         )

@@ -6,6 +6,7 @@ nothing of what the step does.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import secrets
@@ -107,7 +108,8 @@ class EndpointCalls(RunCalls):
 
         token = secrets.token_hex(8)
         document = documents.pipeline_document(request, component_name(request.endpoint), version, environment, token)
-        made = self._ml.components.create_or_update(load_component(io.StringIO(json.dumps(document))))
+        with contextlib.redirect_stderr(io.StringIO()):  # progress bars and blank lines
+            made = self._ml.components.create_or_update(load_component(io.StringIO(json.dumps(document))))
         if (made.tags or {}).get(documents.TOKEN) != token:
             raise ConflictError(f"version {version} of {request.endpoint} was published by somebody else just now")
         return version, str(made.id)
