@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -245,6 +246,19 @@ def test_an_hour_without_the_service_is_survived(cloud: Cloud, run_id: str, tmp_
     said: list[Event] = []
     assert train(workspace, run_id, said.append).best.number == 1
     assert [event.kind for event in said].count("warning") == 1
+
+
+def test_many_short_outages_are_not_a_long_one(cloud: Cloud, run_id: str, tmp_path: Path) -> None:
+    cloud.script = Script([ScriptedTrial({"mean_average_precision": [0.5] * 40})])
+    workspace, service = opened(cloud, tmp_path / "step", patience=instantly(offline=60.0))
+    looks = itertools.count()
+
+    def network(call: str) -> None:
+        if call == "children" and next(looks) % 4 == 0:
+            raise OfflineError("no route")
+
+    service.network = network
+    assert train(workspace, run_id).best.epochs == 40
 
 
 def test_a_service_that_stays_away_ends_the_waiting_but_not_the_run(cloud: Cloud, run_id: str, tmp_path: Path) -> None:

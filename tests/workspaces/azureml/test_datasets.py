@@ -122,6 +122,18 @@ def test_the_same_content_makes_no_new_version(cloud: Cloud, caps: Dataset, rows
     assert "register_asset" not in service.calls
 
 
+def test_content_that_comes_back_is_a_version_with_parts_of_its_own(
+    cloud: Cloud, caps: Dataset, rows: list[Row], tmp_path: Path
+) -> None:
+    """What a model was trained on is said by the version that was asked for, though the rows are the first one's."""
+    workspace, _ = opened(cloud, tmp_path / "again")
+    workspace.datasets.create("caps", rows[:15], task=TASK)
+    third = workspace.datasets.create("caps", rows, task=TASK)
+    assert (third.version, third.sha256) == (3, caps.sha256)
+    assert workspace.datasets.split(third).assets["train"] == "caps-train:3"
+    assert workspace.datasets.split(caps).assets["train"] == "caps-train:1"
+
+
 @pytest.mark.parametrize(
     ("call", "after"),
     [

@@ -233,3 +233,14 @@ def test_another_split_is_another_version(cloud: Cloud, tmp_path: Path) -> None:
     after = workspace.datasets.split(again)
     assert after.seed == 7 and after.sha256 != before.sha256
     assert after.assets["train"] == "caps-train:2"
+
+
+def test_parts_of_a_split_that_is_no_more_are_not_taken(cloud: Cloud, tmp_path: Path) -> None:
+    """Somebody cleared the storage, labels came in meanwhile: the new split gets parts of its own."""
+    asset = export(cloud, 12)
+    before, _ = parts(opened(cloud, tmp_path / "first")[0], "caps")
+    for path in [path for path in cloud.files() if path.startswith("cva/splits/")]:
+        del cloud.files()[path]
+    cloud.files()[f"{asset.path}/labels.jsonl"] = lines(20, "AmlDatastore://captures/line-1/")
+    after, placed = parts(opened(cloud, tmp_path / "second")[0], "caps")
+    assert (len(placed), before.assets["train"], after.assets["train"]) == (20, "caps-train:1", "caps-train:2")
