@@ -29,11 +29,24 @@ class Slot:
     description: str
 
 
+class Definitions:
+    """The types of one file, which refer to each other by their numbers."""
+
+    def __init__(self, entries: list[dict[str, Any]]) -> None:
+        self.entries = entries
+        self._shapes: dict[int, Shape] = {}
+
+    def shape(self, number: int) -> Shape:
+        if number not in self._shapes:
+            self._shapes[number] = Shape(self, self.entries[number])
+        return self._shapes[number]
+
+
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """One type: `raw` refers to others of the same file by their numbers."""
+    """One type."""
 
-    entries: list[dict[str, Any]]
+    definitions: Definitions
     raw: dict[str, Any]
 
     @property
@@ -41,7 +54,7 @@ class Shape:
         return str(self.raw["$type"])
 
     def follow(self, reference: dict[str, str]) -> Shape:
-        return Shape(self.entries, self.entries[int(reference["$ref"].rpartition("/")[2])])
+        return self.definitions.shape(int(reference["$ref"].rpartition("/")[2]))
 
     @cached_property
     def slots(self) -> dict[str, Slot]:
@@ -69,7 +82,7 @@ class Shape:
     def variants(self) -> dict[str, Shape]:
         return {name: self.follow(each) for name, each in self.raw["elements"].items()}
 
-    @property
+    @cached_property
     def literals(self) -> list[str]:
         """The known values of a string."""
         if self.kind == "StringLiteralType":
@@ -82,9 +95,7 @@ class ResourceType:
     name: str  # as Azure spells it
     version: str
     body: Shape
-    scopes: (
-        int  # where it can be deployed: 1 tenant, 2 management group, 4 subscription, 8 resource group, 16 a resource
-    )
+    scopes: int  # it can be deployed to: 1 tenant, 2 management group, 4 subscription, 8 resource group, 16 a resource
 
 
 class UnknownTypeError(Exception):
@@ -124,11 +135,11 @@ class Library:
 
 @lru_cache(maxsize=32)
 def _resources(path: Path) -> dict[str, ResourceType]:
-    entries = json.loads(path.read_text(encoding="utf-8"))
+    definitions = Definitions(json.loads(path.read_text(encoding="utf-8")))
     found = {}
-    for raw in entries:
+    for raw in definitions.entries:
         if raw["$type"] == "ResourceType":
             name, _, version = raw["name"].partition("@")
-            body = Shape(entries, raw).follow(raw["body"])
+            body = Shape(definitions, raw).follow(raw["body"])
             found[name.lower()] = ResourceType(name, version, body, raw["writableScopes"])
     return found

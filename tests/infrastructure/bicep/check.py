@@ -70,7 +70,7 @@ def _instances(program: Program) -> None:
             continue
         if name != MAIN and not any(each.file.path == name for each in program.instances):
             program.report(Place(name, 1), "unused", "no module names this file")
-        _visit(Instance(program, file))
+        _visit(Instance(program, file), deep=name == MAIN)
 
 
 def _parameters(root: Path, program: Program) -> None:
@@ -83,7 +83,7 @@ def _parameters(root: Path, program: Program) -> None:
         check_parameters(root, path, main, settings, program.report)
 
 
-def _visit(instance: Instance) -> None:
+def _visit(instance: Instance, deep: bool) -> None:
     file = instance.file
     for declaration in file.declarations:
         if isinstance(declaration, tree.Output):
@@ -97,7 +97,7 @@ def _visit(instance: Instance) -> None:
     for rule in OF_INSTANCES:
         rule(instance)
     for declaration in file.declarations:
-        if isinstance(declaration, tree.Module):
+        if deep and isinstance(declaration, tree.Module):
             child = instance.child(declaration)
             if child is not None:
-                _visit(child)
+                _visit(child, deep)

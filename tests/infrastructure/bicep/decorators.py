@@ -1,4 +1,4 @@
-"""Decorators and descriptions: known ones with their arguments, a default that keeps to them, words that say what to give."""
+"""Decorators: known ones and their arguments, a default that keeps to them, a first word that is true."""
 
 from __future__ import annotations
 
@@ -71,9 +71,8 @@ def _decorator(instance: Instance, declaration: tree.Declaration, call: tree.Cal
         instance.report(call.at, "decorator", f"@{call.name} does not go with a {type(declaration).__name__.lower()}")
         return
     if len(call.arguments) != len(known.takes):
-        instance.report(
-            call.at, "decorator", f"@{call.name} takes {len(known.takes)} arguments, not {len(call.arguments)}"
-        )
+        counts = f"{len(known.takes)} arguments, not {len(call.arguments)}"
+        instance.report(call.at, "decorator", f"@{call.name} takes {counts}")
         return
     for argument, wanted in zip(call.arguments, known.takes, strict=True):
         found = kind_of(instance.evaluate(argument))

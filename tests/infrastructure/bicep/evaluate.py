@@ -16,6 +16,7 @@ from tests.infrastructure.bicep.values import (
     Fields,
     Held,
     Items,
+    Piece,
     Read,
     Text,
     Truth,
@@ -53,7 +54,7 @@ class Evaluator:
         return literal_value(expression) or Anything("literal")
 
     def _string(self, expression: tree.String) -> Value:
-        parts: list[object] = []
+        parts: list[str | Piece] = []
         for part in expression.parts:
             if isinstance(part, str):
                 parts.append(part)
@@ -222,12 +223,13 @@ def a(kind: str | None) -> str:
     return f"{'an' if (kind or 'x')[0] in 'aio' else 'a'} {kind or 'value'}"
 
 
-def _joined(parts: list[object]) -> list[object]:
+def _joined(parts: list[str | Piece]) -> list[str | Piece]:
     """Neighbouring literals as one."""
-    made: list[object] = []
+    made: list[str | Piece] = []
     for part in parts:
-        if isinstance(part, str) and made and isinstance(made[-1], str):
-            made[-1] += part
+        before = made[-1] if made else None
+        if isinstance(part, str) and isinstance(before, str):
+            made[-1] = before + part
         elif part != "":
             made.append(part)
     return made

@@ -53,7 +53,7 @@ def check_names(instance: Instance) -> None:
                 fit.length(name, rule.low, rule.high, at, f"name of {deployed.name}")
                 fit.characters(name, rule.characters, at, f"name of {deployed.name}")
                 if rule.unique and not deployed.existing and not _unique(name):
-                    text = f"'{render(name)}' may be taken: this name is unique in the world, so uniqueString belongs in it"
+                    text = f"'{render(name)}' must be unique in the world: uniqueString belongs in it"
                     instance.report(at, "not-unique", text)
         if deployed.loop and not deployed.existing:
             _names_its_round(instance, deployed, deployed.loop)

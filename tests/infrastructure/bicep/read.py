@@ -1,4 +1,4 @@
-"""Bicep's text to tree.py's values, by tree-sitter's grammar. Knows how that grammar sees things and no rule of Bicep."""
+"""Bicep's text to tree.py's values. Knows how tree-sitter's grammar sees things, and no rule of Bicep."""
 
 from __future__ import annotations
 

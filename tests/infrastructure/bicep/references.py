@@ -1,4 +1,4 @@
-"""What refers to something else: ids of the right type, client ids where those are meant, names that the same body has."""
+"""What refers to something else: ids of the right type, client ids where those are meant, names of the same body."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tests.infrastructure.bicep.roles import IDENTITY
 from tests.infrastructure.bicep.values import Text, each_of
 
 LEARNING, HUB = "Microsoft.MachineLearningServices/workspaces", "Microsoft.Devices/IotHubs"
+INSIGHTS, LOGS = "Microsoft.Insights/components", "Microsoft.OperationalInsights/workspaces"
 
 
 @dataclass(frozen=True)
@@ -26,15 +27,10 @@ class Reference:
 REFERENCES = (
     Reference(LEARNING, "properties.storageAccount", "id", "Microsoft.Storage/storageAccounts"),
     Reference(LEARNING, "properties.keyVault", "id", "Microsoft.KeyVault/vaults"),
-    Reference(LEARNING, "properties.applicationInsights", "id", "Microsoft.Insights/components"),
+    Reference(LEARNING, "properties.applicationInsights", "id", INSIGHTS),
     Reference(LEARNING, "properties.containerRegistry", "id", "Microsoft.ContainerRegistry/registries"),
     Reference(LEARNING, "properties.primaryUserAssignedIdentity", "id", IDENTITY),
-    Reference(
-        "Microsoft.Insights/components",
-        "properties.WorkspaceResourceId",
-        "id",
-        "Microsoft.OperationalInsights/workspaces",
-    ),
+    Reference(INSIGHTS, "properties.WorkspaceResourceId", "id", LOGS),
     Reference("Microsoft.Web/sites", "properties.serverFarmId", "id", "Microsoft.Web/serverfarms"),
     Reference("Microsoft.Web/sites", "properties.keyVaultReferenceIdentity", "id", IDENTITY),
     Reference("Microsoft.Web/sites", "properties.siteConfig.acrUserManagedIdentityID", "properties.clientId", IDENTITY),

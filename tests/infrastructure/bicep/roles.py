@@ -1,4 +1,4 @@
-"""Role assignments: a name that is their own, a stated scope, the kind of principal, and a role that means something there."""
+"""Role assignments: a name of their own, a stated scope, the kind of principal, a role that means something there."""
 
 from __future__ import annotations
 
@@ -94,10 +94,8 @@ def _assignment(instance: Instance, resource: tree.Resource) -> None:
 
 def role_of(instance: Instance, resource: tree.Resource) -> Value | None:
     """The id within subscriptionResourceId(…, role), or the whole expression."""
-    properties = resource.body.get("properties")
-    held = (
-        properties.value.get("roleDefinitionId") if properties and isinstance(properties.value, tree.Object) else None
-    )
+    inner = resource.body.get("properties")
+    held = inner.value.get("roleDefinitionId") if inner and isinstance(inner.value, tree.Object) else None
     if held is None:
         return None
     expression = held.value
@@ -142,10 +140,8 @@ def _fits_there(instance: Instance, resource: tree.Resource, role: Value, scope:
         elif known.gives_roles:
             instance.report(place, "role-privileged", f"{known.name} may give rights to anybody")
         elif known.on and kind and not kind.lower().startswith(known.on.lower()):
-            where = f"on a {kind} ({resource.at})"
-            instance.report(
-                place, "role-misplaced", f"{known.name} gives nothing {where}; it is for {known.on.rstrip('/')}"
-            )
+            text = f"{known.name} gives nothing on a {kind} ({resource.at}); it is for {known.on.rstrip('/')}"
+            instance.report(place, "role-misplaced", text)
 
 
 def check_principals(program: Program) -> None:
@@ -156,15 +152,13 @@ def check_principals(program: Program) -> None:
             body = instance.body(resource)
             kind = next((render(value) for _, value in at_path(body, "properties.principalType", resource.at)), None)
             for at, principal in at_path(body, "properties.principalId", resource.at):
-                identity = (
-                    isinstance(principal, Text) and principal.origin and principal.origin.what.endswith("principalId")
-                )
-                if identity and kind not in (None, "ServicePrincipal"):
+                origin = principal.origin if isinstance(principal, Text) else None
+                if origin and origin.what.endswith("principalId") and kind not in (None, "ServicePrincipal"):
                     instance.report(instance.called_at or at, "role-principal", f"an identity is no {kind}")
                 if kind is not None:
                     kinds.setdefault(render(principal), {}).setdefault(kind, instance)
-    for principal, found in kinds.items():
+    for name, found in kinds.items():
         if len(found) > 1:
             for instance in found.values():
-                text = f"{principal} is called {' and '.join(found)} in assignments of one deployment"
+                text = f"{name} is called {' and '.join(found)} in assignments of one deployment"
                 instance.report(instance.called_at or instance.file.declarations[0].at, "role-principal", text)

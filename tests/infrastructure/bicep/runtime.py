@@ -40,10 +40,9 @@ def _late(instance: Instance, expression: tree.Expression) -> Iterator[str]:
             variable = instance.declared.get(each.name)
             if isinstance(variable, tree.Variable):
                 yield from _late(instance, variable.value)
-        elif (
-            isinstance(each, tree.Member) and (named := _deployed(instance, each.object)) and each.name not in AT_START
-        ):
-            yield f"{named.name}.{each.name}"
+        elif isinstance(each, tree.Member) and each.name not in AT_START:
+            if named := _deployed(instance, each.object):
+                yield f"{named.name}.{each.name}"
         elif isinstance(each, tree.Call) and each.object is not None and (named := _deployed(instance, each.object)):
             yield f"{named.name}.{each.name}()"
 
@@ -68,13 +67,8 @@ def _conditional(instance: Instance, expression: tree.Expression) -> Iterator[tu
 
 def _scopes(instance: Instance) -> None:
     here = _target(instance.file)
-    for each in expressions(instance.file):
-        if (
-            isinstance(each, tree.Call)
-            and each.name == "resourceGroup"
-            and not each.arguments
-            and here != "resourceGroup"
-        ):
+    for each in expressions(instance.file) if here != "resourceGroup" else ():
+        if isinstance(each, tree.Call) and each.name == "resourceGroup" and not each.arguments:
             instance.report(each.at, "scope", f"there is no resourceGroup() where targetScope is {here}")
     for deployed in instance.file.deployed():
         given = deployed.body.get("scope")

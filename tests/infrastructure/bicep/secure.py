@@ -12,15 +12,11 @@ from tests.infrastructure.bicep import tree
 from tests.infrastructure.bicep.instances import Instance
 from tests.infrastructure.bicep.paths import at_path
 from tests.infrastructure.bicep.symbols import expressions
-from tests.infrastructure.bicep.values import Text, Truth, each_of, is_secret, render
+from tests.infrastructure.bicep.values import Text, Truth, Value, each_of, is_secret, render
 
-SECRET_NAME = re.compile(
-    r"(password|secret|token|connectionString|(account|access|primary|secondary|api|shared)Key)$", re.I
-)
+SECRET_NAME = re.compile(r"(password|secret|token|connectionString|(account|access|api|shared)Key)$", re.I)
 # Hosts that differ between Azure's clouds: environment() knows them.
-HOSTS = re.compile(
-    r"\.(core\.windows\.net|vault\.azure\.net|database\.windows\.net)|management\.azure\.com|login\.microsoft"
-)
+HOSTS = re.compile(r"\.(core|database)\.windows\.net|\.vault\.azure\.net|management\.azure\.com|login\.microsoft")
 
 
 @dataclass(frozen=True)
@@ -76,12 +72,10 @@ def check_secure(instance: Instance) -> None:
         if isinstance(each, tree.Resource) and not each.existing:
             _switches(instance, each)
         elif isinstance(each, tree.Output) and is_secret(instance.evaluate(each.value)):
-            instance.report(
-                each.at, "secret", f"the output '{each.name}' holds a secret: every reader of deployments sees it"
-            )
+            instance.report(each.at, "secret", f"output '{each.name}' holds a secret, for every reader of deployments")
         elif isinstance(each, tree.Parameter):
             _parameter(instance, each)
-    for expression in expressions(instance.file):
+    for expression in expressions(instance.file) if instance.caller is None else ():
         if isinstance(expression, tree.String):
             _address(instance, expression)
 
@@ -98,10 +92,7 @@ def _switches(instance: Instance, resource: tree.Resource) -> None:
             instance.report(resource.at, "insecure", f"'{switch.path}' must be written out and be {wanted}")
         for at, value in found:
             for one in each_of(value):
-                known = (isinstance(one, Text) and one.literal is not None) or (
-                    isinstance(one, Truth) and one.value is not None
-                )
-                if known and render(one) not in switch.safe:
+                if _known(one) and render(one) not in switch.safe:
                     instance.report(at, "insecure", f"'{switch.path}' is {render(one)} and must be {wanted}")
     for at, value in at_path(body, "properties.siteConfig.appSettings[].value", resource.at):
         if is_secret(value):
@@ -109,6 +100,12 @@ def _switches(instance: Instance, resource: tree.Resource) -> None:
     for at, value in at_path(body, "location", resource.at):
         if isinstance(value, Text) and value.literal not in (None, "global"):
             instance.report(at, "location", f"the region '{value.literal}' is written in; take it as a parameter")
+
+
+def _known(value: Value) -> bool:
+    if isinstance(value, Text):
+        return value.literal is not None
+    return isinstance(value, Truth) and value.value is not None
 
 
 def _parameter(instance: Instance, parameter: tree.Parameter) -> None:

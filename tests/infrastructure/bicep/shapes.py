@@ -49,8 +49,9 @@ class Fit:
             self._kind(value, "bool", at, what)
         elif kind == "ArrayType":
             self._list(value, shape, at, what)
-        elif kind in ("ObjectType", "DiscriminatedObjectType") and self._kind(value, "object", at, what):
-            if isinstance(value, Fields):
+        elif kind in ("ObjectType", "DiscriminatedObjectType"):
+            fits = self._kind(value, "object", at, what)
+            if fits and isinstance(value, Fields):
                 self.fields(value, shape, at, what)
 
     def _kind(self, value: Value, wanted: str, at: Place, what: str) -> bool:

@@ -1,4 +1,4 @@
-"""Names of a file: declared once, used somewhere, not those of a function; references that can be told when they run."""
+"""Names of a file: declared once, used somewhere, and put into a text with the dollar that this takes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator
 
 from tests.infrastructure.bicep import tree
-from tests.infrastructure.bicep.finding import Place
 from tests.infrastructure.bicep.shapes import Report
 
 BRACES = re.compile(r"(?<!\$)\{([A-Za-z_]\w*)(?:[.\[][^{}]*)?\}")
@@ -114,7 +113,3 @@ def closure(file: tree.File, expression: tree.Expression) -> set[str]:
             found.add(name)
             todo |= references(variables[name]) if name in variables else set()
     return found
-
-
-def place_of(file: tree.File, name: str) -> Place | None:
-    return next((each.at for each in file.declarations if each.name == name), None)

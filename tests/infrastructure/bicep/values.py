@@ -1,4 +1,4 @@
-"""What an expression can be when it is deployed, as far as that is known before: literals, lengths, where it comes from.
+"""What an expression can be when it is deployed, as far as that is known before: literals, lengths, origins.
 
 Two values that are equal are the same in every deployment: `render` is what names and keys are compared by.
 """
@@ -157,6 +157,8 @@ def each_of(value: Value) -> Iterator[Value]:
 
 
 def choice(*values: Value) -> Value:
+    if len(values) == 1:
+        return values[0]
     found = list(dict.fromkeys(one for value in values for one in each_of(value)))
     return found[0] if len(found) == 1 else Choice(tuple(found))
 
