@@ -154,23 +154,21 @@ def show_dataset(args: argparse.Namespace, out: Output) -> dict[str, Any]:
     from model_training.workspaces.open import open_workspace
 
     datasets = open_workspace().datasets
-    dataset = datasets.get(args.name)
+    split = datasets.split(datasets.get(args.name))  # a labelled export of Azure's is looked at by its first split
+    dataset = datasets.get(split.dataset)
     record = details(dataset.path)
-    say_dataset(dataset, record, datasets.split(dataset), out)
+    say_dataset(dataset, record, split, out)
     return dataset_json(dataset) | {key: record[key] for key in ("source", "left_out", "changed")}
 
 
 def show_split(args: argparse.Namespace, out: Output) -> dict[str, Any]:
     from model_training.cli.data_text import say_split
     from model_training.data.split import SplitOptions
-    from model_training.workspaces.local.datasets import LocalDatasets
     from model_training.workspaces.open import open_workspace
 
     datasets = open_workspace().datasets
     dataset = datasets.get(args.name)
     if args.redo:
-        if not isinstance(datasets, LocalDatasets):
-            raise UsageError("--redo: only in a workspace of this machine", hint="import it here, and then to Azure")
         options = _split_options(args, datasets.split_options(dataset))
         dataset = datasets.resplit(dataset.name, options or SplitOptions())
         out.warn(
