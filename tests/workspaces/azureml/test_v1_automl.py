@@ -173,7 +173,10 @@ def test_it_is_followed_to_its_best_child_and_its_files(azure: FakeAzure, v1: Re
     from tests.fake_azure.v2.automl import BEST, Outcome, Trial, script
 
     metrics = {"mean_average_precision": [0.1, 0.6, 0.4], "precision": [0.2, 0.5, 0.5], "recall": [0.3, 0.4, 0.4]}
-    script(azure.state, Outcome([Trial(metrics={"mean_average_precision": [0.2]}), Trial(FILES, metrics)], best=1, looks=40))
+    script(
+        azure.state,
+        Outcome([Trial(metrics={"mean_average_precision": [0.2]}), Trial(FILES, metrics)], best=1, looks=40),
+    )
     run = v1.submit_automl(request(v1, HEAD))
     assert run.status in ("NotStarted", "Running")
     azure.state.runs[run.id].extra["looks"] = 40

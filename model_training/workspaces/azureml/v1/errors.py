@@ -26,9 +26,14 @@ ROLES = (
     "storage account; infrastructure/ assigns both, and a new assignment takes some minutes"
 )
 # where the SDK keeps only the text of an answer
-_STATUS = re.compile(r"(?:response code|status code|request failed|\bcode)\W{1,4}(\d{3})\b", re.IGNORECASE)
+_STATUS = re.compile(
+    r"(?:response code|status code|request failed|\bcode)\W{1,4}(\d{3})\b|too many (\d{3}) error responses",
+    re.IGNORECASE,
+)
+_MESSAGE = re.compile(r'"message"\s*:\s*"((?:[^"\\]|\\.)+)"')
 _NOT_LOGGED_IN = ("az login", "AADSTS", "interactive authentication", "token is expired", "MSIAuthentication")
 _QUERY = re.compile(r"(https?://[^\s?'\"<>]+)\?[^\s'\"<>]+")  # where a signature may stand
+_EXISTS = ("There is already", "already exists", "identical dataset")
 _NOT_FOUND = ("NotFound", "not found", "does not exist", "Cannot find")
 
 
@@ -91,6 +96,8 @@ def translated(error: BaseException, doing: str) -> CvaError:
             f"no connection to Azure ML while {doing}: {_first_line(error)}",
             hint="check the network, the proxy (HTTPS_PROXY) and the names in variable_template.yml, then try again",
         )
+    if status in (None, 400) and any(word in text for word in _EXISTS):
+        status = 409
     if status is None and any(word in text for word in _NOT_FOUND):
         status = 404
     return refused(status, doing, said, _retry_after(response))
@@ -156,7 +163,7 @@ def _code_in(chain: list[BaseException]) -> int | None:
             return _code(each)
     for each in chain:
         if found := _STATUS.search(_text(each)):
-            return int(found[1])
+            return int(found[1] or found[2])
     return None
 
 
@@ -178,8 +185,11 @@ def _text(error: BaseException) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    lines = _text(error).strip().splitlines()
-    return _shown(lines[0]) if lines else type(error).__name__
+    """What the service said, where an answer is quoted whole; else the first line."""
+    text = _text(error).strip()
+    quoted = _MESSAGE.search(text)
+    lines = text.splitlines()
+    return _shown(quoted[1] if quoted else lines[0]) if lines else type(error).__name__
 
 
 def _shown(text: str) -> str:

@@ -32,6 +32,7 @@ UNKNOWN = (
     "random_seed",
 )
 
+
 def sampling(job: JobSpec) -> Any:
     """A HyperParameterSampling. One space is plain; several are a choice between them (random and grid only).
 
