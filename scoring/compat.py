@@ -24,8 +24,9 @@ _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm6
 
 def check_compatible(manifest: Manifest) -> None:
     """Raises: IncompatibleError that says what is needed and what is here."""
-    import onnxruntime
+    from scoring.session import runtime
 
+    onnxruntime = runtime()
     if not in_range(onnxruntime.__version__, manifest.onnxruntime):
         raise IncompatibleError(
             f"{manifest.name} needs onnxruntime {manifest.onnxruntime}, found {onnxruntime.__version__}",

@@ -8,6 +8,7 @@ option for either.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -49,10 +50,20 @@ class Session:
             ) from error
 
 
-def open_session(model: Path, *, threads: int, provider: str, name: str = "") -> Session:
-    """Raises: UsageError, IncompatibleError, IntegrityError."""
+def runtime() -> Any:
+    """onnxruntime, imported with its telemetry off: on Linux, too, it would send who runs what to its makers.
+
+    Only the environment turns that off, before the import; calling disable_telemetry_events() does not (1.31).
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
+    return onnxruntime
+
+
+def open_session(model: Path, *, threads: int, provider: str, name: str = "") -> Session:
+    """Raises: UsageError, IncompatibleError, IntegrityError."""
+    onnxruntime = runtime()
     wanted = _available(provider, onnxruntime.get_available_providers())
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -88,6 +99,7 @@ def _available(provider: str, here: Sequence[str]) -> str:
 
 
 def _runtime_errors() -> tuple[type[Exception], ...]:
+    runtime()
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoModel", "NoSuchFile", "NotImplemented")

@@ -45,8 +45,9 @@ def score(detector: Detector, pictures: Sequence[bytes]) -> Callable[[int], obje
 
 def floor(detector: Detector, pictures: Sequence[bytes]) -> Callable[[int], object]:
     """A session of its own, with the settings that a detector's has."""
-    import onnxruntime
+    from scoring.session import runtime
 
+    onnxruntime = runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(detector.bundle.model, options, providers=["CPUExecutionProvider"])

@@ -67,10 +67,11 @@ def write_companions(
 def requirements() -> list[str]:
     """What a device needs, pinned to what the bundle was made and measured with."""
     import numpy
-    import onnxruntime
     import PIL
 
-    return [f"numpy=={numpy.__version__}", f"onnxruntime=={onnxruntime.__version__}", f"pillow=={PIL.__version__}"]
+    from scoring.session import runtime
+
+    return [f"numpy=={numpy.__version__}", f"onnxruntime=={runtime().__version__}", f"pillow=={PIL.__version__}"]
 
 
 def _conda() -> dict[str, Any]:

@@ -117,8 +117,9 @@ def pairwise_iou(first: Floats, second: Floats) -> Floats:
 
 
 def _session(onnx_file: bytes) -> Any:
-    import onnxruntime
+    from scoring.session import runtime
 
+    onnxruntime = runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
