@@ -9,10 +9,11 @@ from model_training.settings import load_settings
 from tests.infrastructure.bicep import tree
 from tests.infrastructure.bicep.azure_types import Library
 from tests.infrastructure.bicep.decorators import check_decorators
+from tests.infrastructure.bicep.evaluate import Evaluator
 from tests.infrastructure.bicep.finding import Finding, Place
 from tests.infrastructure.bicep.instances import MAIN, Instance, Program
 from tests.infrastructure.bicep.modules import check_modules
-from tests.infrastructure.bicep.naming import check_names, check_twice
+from tests.infrastructure.bicep.naming import check_existing, check_names, check_twice
 from tests.infrastructure.bicep.order import check_order
 from tests.infrastructure.bicep.parameters import check_parameters, check_values
 from tests.infrastructure.bicep.read import read
@@ -36,7 +37,7 @@ OF_INSTANCES = (
     check_order,
     check_runtime,
 )
-OF_PROGRAMS = (check_principals, check_twice)
+OF_PROGRAMS = (check_principals, check_twice, check_existing)
 
 
 def check(root: Path, library: Library) -> list[Finding]:
@@ -64,11 +65,12 @@ def _files(root: Path) -> dict[str, tree.File]:
 
 def _instances(program: Program) -> None:
     """main.bicep with all that it deploys; then each file by itself, as its parameters are declared."""
+    whole = not any(each.syntax for each in program.files.values())
     for name in sorted(program.files, key=lambda each: (each != MAIN, each)):
         file = program.files[name]
         if file.syntax:
             continue
-        if name != MAIN and not any(each.file.path == name for each in program.instances):
+        if whole and name != MAIN and not any(each.file.path == name for each in program.instances):
             program.report(Place(name, 1), "unused", "no module names this file")
         _visit(Instance(program, file), deep=name == MAIN)
 
@@ -92,8 +94,7 @@ def _visit(instance: Instance, deep: bool) -> None:
             instance.value(declaration.name, declaration.at)
         if isinstance(declaration, tree.Deployed):
             instance.body(declaration)
-            if declaration.condition is not None:
-                instance.evaluate(declaration.condition, instance.local(declaration))
+            Evaluator(instance, instance.local(declaration)).deployed(declaration)
     for rule in OF_INSTANCES:
         rule(instance)
     for declaration in file.declarations:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
 from tests.infrastructure.bicep import tree
 from tests.infrastructure.bicep.function_results import of_kind
 from tests.infrastructure.bicep.values import Nothing, Text, Truth, Value, Whole, choice
@@ -9,7 +11,7 @@ from tests.infrastructure.bicep.values import Nothing, Text, Truth, Value, Whole
 
 def declared_value(parameter: tree.Parameter) -> Value:
     """What a parameter can be by its declaration alone."""
-    label, bounds = f"{parameter.at.path}: {parameter.name}", decorator_numbers(parameter)
+    label, bounds = f"{PurePosixPath(parameter.at.path).stem}.{parameter.name}", decorator_numbers(parameter)
     allowed = allowed_values(parameter)
     if allowed:
         return choice(*allowed)

@@ -171,6 +171,8 @@ class Evaluator:
         label = f" {sign} ".join(map(render, values))
         if sign == "??":
             return choice(*values)
+        if sign in ("==", "!=") and self.instance.caller is None:
+            self._never(values, expression.at)
         wanted = "bool" if sign in ("&&", "||", "!") else "int" if sign in ("+", "-", "*", "/", "%") else None
         for value, operand in zip(values, expression.operands, strict=True):
             if wanted:
@@ -179,6 +181,13 @@ class Evaluator:
             negative = -(values[0].low or 0)
             return Whole(negative, negative, at=expression.at)
         return Whole(None, None, label) if wanted == "int" else Truth(None, label)
+
+    def _never(self, values: list[Value], at: Place) -> None:
+        """A comparison of two that have no value in common, by what is allowed for them."""
+        known = [{render(one) for one in each_of(value)} for value in values]
+        literal = all(isinstance(one, Text) and one.literal is not None for value in values for one in each_of(value))
+        if literal and not known[0] & known[1]:
+            self.report(at, "never", f"{' or '.join(sorted(known[0]))} is never {' or '.join(sorted(known[1]))}")
 
     def _ternary(self, expression: tree.Ternary) -> Value:
         self.expect(self.value(expression.condition), "bool", expression.condition.at, "a condition")
@@ -207,6 +216,18 @@ class Evaluator:
     def _lambda(self, expression: tree.Lambda) -> Value:
         local = {**self.local, **{name: Anything(name) for name in expression.names}}
         return Anything(render(Evaluator(self.instance, local).value(expression.body)))
+
+    def deployed(self, deployed: tree.Deployed) -> None:
+        """What stands around a body, and what it waits for."""
+        if deployed.condition is not None:
+            self.expect(self.value(deployed.condition), "bool", deployed.condition.at, "a condition")
+        if deployed.loop is not None:
+            self.expect(self.value(deployed.loop.source), "array", deployed.loop.source.at, "what a loop goes over")
+        waits = deployed.body.get("dependsOn")
+        value = self.value(waits.value) if waits else Items((), True)
+        for one in value.items if isinstance(value, Items) else (value,):
+            if waits and not isinstance(one, Symbol | Anything):
+                self.report(waits.at, "wrong-type", "dependsOn is a list of resources and modules by their symbols")
 
     def expect(self, value: Value, wanted: str, at: Place, what: str) -> None:
         for one in each_of(value):

@@ -121,9 +121,14 @@ def _concat(arguments: list[Value], label: str) -> Value:
     return Anything(label)
 
 
+def _unique(label: str) -> bool:
+    """Only what depends on the group or the subscription differs from everybody else's."""
+    return "resourceGroup().id" in label or "subscription()." in label
+
+
 RESULTS: dict[str, Callable[[list[Value], str], Value]] = {
-    "uniqueString": lambda arguments, label: Text((Piece(label, UNIQUE_STRING, UNIQUE_STRING, unique=True),)),
-    "guid": lambda arguments, label: Text((Piece(label, GUID, GUID, unique=True),)),
+    "uniqueString": lambda arguments, label: Text((Piece(label, UNIQUE_STRING, UNIQUE_STRING, _unique(label)),)),
+    "guid": lambda arguments, label: Text((Piece(label, GUID, GUID, _unique(label)),)),
     "newGuid": lambda arguments, label: Text((Piece(label, GUID, GUID, unique=True),)),
     "toLower": _changed(str.lower, "toLower"),
     "toUpper": _changed(str.upper, "toUpper"),

@@ -11,7 +11,18 @@ from tests.infrastructure.bicep.evaluate import a
 from tests.infrastructure.bicep.finding import Place
 from tests.infrastructure.bicep.instances import Instance
 from tests.infrastructure.bicep.shapes import Fit, Report
-from tests.infrastructure.bicep.values import Anything, Items, Nothing, Text, Value, Whole, each_of, kind_of, render
+from tests.infrastructure.bicep.values import (
+    Anything,
+    Items,
+    Nothing,
+    Text,
+    Value,
+    Whole,
+    each_of,
+    is_secret,
+    kind_of,
+    render,
+)
 
 OF_MODULES = ("name", "params", "scope", "dependsOn", "identity", "extensionConfigs")
 LONGEST_NAME = 64  # characters of a deployment's name
@@ -29,8 +40,9 @@ def _check(instance: Instance, module: tree.Module) -> None:
             instance.report(held.at, "unknown-property", f"a module has no property '{held.name}'")
     name = instance.name_of(module)
     for one in each_of(name):
+        fit = Fit(instance.report)
+        fit.kind(one, "string", module.at, f"name of {module.name}")
         if isinstance(one, Text):
-            fit = Fit(instance.report)
             fit.length(one, 1, LONGEST_NAME, one.at or module.at, f"name of {module.name}")
             fit.characters(one, r"\w.()-", one.at or module.at, f"name of {module.name}")
     file = instance.program.module_file(module)
@@ -71,8 +83,10 @@ def fits_parameter(value: Value, parameter: tree.Parameter, at: Place, report: R
     fit = Fit(report)
     for one in each_of(value):
         found = kind_of(one)
-        if isinstance(one, Anything) or (isinstance(one, Nothing) and parameter.type.nullable):
+        if (isinstance(one, Anything) and not one.secret) or (isinstance(one, Nothing) and parameter.type.nullable):
             continue
+        if is_secret(one) and not any(each.name == "secure" for each in parameter.decorators):
+            report(at, "secret", f"'{parameter.name}' gets a secret and is not @secure()")
         if parameter.type.kind is not None and found not in (None, parameter.type.kind):
             report(at, "wrong-type", f"'{parameter.name}' is {a(parameter.type.kind)} and gets {a(found)}")
         elif allowed and _literal(one) and one not in allowed:

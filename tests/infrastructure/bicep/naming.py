@@ -46,17 +46,29 @@ RULES = {name.lower(): rule for name, rule in NAMES.items()}
 def check_names(instance: Instance) -> None:
     for deployed in instance.file.deployed():
         rule = RULES.get(deployed.target.partition("@")[0].lower())
-        fit = Fit(instance.report)
-        for name in each_of(instance.name_of(deployed)) if rule else ():
-            if rule and isinstance(name, Text):
-                at = name.at or deployed.at
-                fit.length(name, rule.low, rule.high, at, f"name of {deployed.name}")
-                fit.characters(name, rule.characters, at, f"name of {deployed.name}")
-                if rule.unique and not deployed.existing and not _unique(name):
-                    text = f"'{render(name)}' must be unique in the world: uniqueString belongs in it"
-                    instance.report(at, "not-unique", text)
+        for name in each_of(instance.name_of(deployed)):
+            if isinstance(name, Text):
+                _whose(instance, deployed, name)
+                if rule:
+                    _follows(instance, deployed, name, rule)
         if deployed.loop and not deployed.existing:
             _names_its_round(instance, deployed, deployed.loop)
+
+
+def _whose(instance: Instance, deployed: tree.Deployed, name: Text) -> None:
+    """Not an id or an address of something."""
+    origin = name.origin
+    if origin and not origin.what.endswith("name"):
+        text = f"'{deployed.name}' is named by the {origin.what} of a {origin.type}"
+        instance.report(instance.called_at or deployed.at, "wrong-name", text)
+
+
+def _follows(instance: Instance, deployed: tree.Deployed, name: Text, rule: Naming) -> None:
+    at, what, fit = name.at or deployed.at, f"name of {deployed.name}", Fit(instance.report)
+    fit.length(name, rule.low, rule.high, at, what)
+    fit.characters(name, rule.characters, at, what)
+    if rule.unique and not deployed.existing and not _unique(name):
+        instance.report(at, "not-unique", f"'{render(name)}' must be unique in the world: uniqueString belongs in it")
 
 
 def _unique(name: Text) -> bool:
@@ -83,6 +95,26 @@ def check_twice(program: Program) -> None:
             for instance, deployed in same:
                 for at in _places(instance, deployed):
                     instance.report(at, "duplicate-name", f"{key} is deployed {len(same)} times")
+
+
+def check_existing(program: Program) -> None:
+    """A resource that is there already does not have the name of one of another type alone."""
+    made: dict[str, set[str]] = {}
+    for instance, resource, kind in _resources(program):
+        if not resource.existing:
+            made.setdefault(render(instance.name_of(resource)), set()).add(kind)
+    for instance, resource, kind in _resources(program):
+        others = made.get(render(instance.name_of(resource)), {kind})
+        if resource.existing and kind.count("/") == 1 and kind not in others:
+            text = f"'{resource.name}' has the name of a {' and a '.join(sorted(others))} and is a {kind}"
+            instance.report(instance.called_at or resource.at, "wrong-name", text)
+
+
+def _resources(program: Program) -> Iterator[tuple[Instance, tree.Resource, str]]:
+    for instance in program.deployed():
+        for each in instance.file.deployed():
+            if isinstance(each, tree.Resource):
+                yield instance, each, each.target.partition("@")[0].lower()
 
 
 def _key(instance: Instance, deployed: tree.Deployed) -> str:

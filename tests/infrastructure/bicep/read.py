@@ -29,11 +29,22 @@ def read(path: str, text: str) -> tree.File:
     problems = tuple((Place(path, line), message) for line, message in syntax_errors(root, text))
     if problems:  # half a tree would only bring findings that follow from the first
         return tree.File(path, syntax=problems)
-    return reader.file(root)
+    try:
+        return reader.file(root)
+    except NotUnderstoodError as error:
+        return tree.File(path, syntax=((error.at, str(error)),))
 
 
 def _text(node: Node) -> str:
     return (node.text or b"").decode()
+
+
+class NotUnderstoodError(Exception):
+    """The grammar reads it, but it is none of what this check knows."""
+
+    def __init__(self, at: Place, what: str) -> None:
+        super().__init__(f"this check does not understand a {what.replace('_', ' ')} here")
+        self.at = at
 
 
 class _Reader:
@@ -115,7 +126,7 @@ class _Reader:
             return tree.TypeName(
                 "string", False, tuple(self.string(each).literal or "" for each in inner.named_children)
             )
-        return tree.TypeName(_text(inner) if _text(inner) in ("array", "object", "string", "int", "bool") else None)
+        return tree.TypeName(_text(inner) if _text(inner) in ("array", "object") else None)
 
     def expression(self, node: Node) -> tree.Expression:
         make = getattr(self, f"_{node.type}", None)
@@ -127,7 +138,7 @@ class _Reader:
         children = [each for each in node.named_children if each.type != "comment"]
         if len(children) == 1:
             return self.expression(children[0])
-        raise ValueError(f"{self.at(node)}: this check does not know a {node.type}")
+        raise NotUnderstoodError(self.at(node), node.type)
 
     def string(self, node: Node) -> tree.String:
         parts: list[str | tree.Expression] = []
@@ -173,7 +184,7 @@ class _Reader:
     def property(self, node: Node) -> tree.Property:
         parts = [each for each in node.named_children if each.type != "comment"]
         if len(parts) < 2:
-            raise ValueError(f"{self.at(node)}: this check does not know nested resources")
+            raise NotUnderstoodError(self.at(node), "nested resource")
         if parts[0].type == "string":
             key = self.string(parts[0])
             return tree.Property(self.at(node), key.literal, None if key.literal else key, self.expression(parts[1]))

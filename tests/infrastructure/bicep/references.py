@@ -8,7 +8,7 @@ from tests.infrastructure.bicep import tree
 from tests.infrastructure.bicep.instances import Instance
 from tests.infrastructure.bicep.paths import at_path
 from tests.infrastructure.bicep.roles import IDENTITY
-from tests.infrastructure.bicep.values import Text, each_of
+from tests.infrastructure.bicep.values import Text, each_of, render
 
 LEARNING, HUB = "Microsoft.MachineLearningServices/workspaces", "Microsoft.Devices/IotHubs"
 INSIGHTS, LOGS = "Microsoft.Insights/components", "Microsoft.OperationalInsights/workspaces"
@@ -79,6 +79,8 @@ def _check(instance: Instance, resource: tree.Resource, reference: Reference) ->
         for one in each_of(value):
             origin = one.origin if isinstance(one, Text) else None
             if origin is None:
+                if isinstance(one, Text) and len(one.parts) > 1 and not str(one.parts[0]).startswith("/"):
+                    instance.report(at, "reference", f"'{reference.path}' takes an id and gets '{render(one)}'")
                 continue
             right = origin.what.endswith(reference.what) and reference.of in ("", origin.type)
             if not right:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from tests.infrastructure.bicep import tree
 from tests.infrastructure.bicep.instances import Instance, Program
+from tests.infrastructure.bicep.members import resource_member
 from tests.infrastructure.bicep.paths import at_path
 from tests.infrastructure.bicep.symbol import Symbol
 from tests.infrastructure.bicep.symbols import roots
 from tests.infrastructure.bicep.values import Text, Value, each_of, render
 
+GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 ASSIGNMENT = "microsoft.authorization/roleassignments"
 IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities"
 
@@ -75,21 +77,34 @@ def _letters(text: str) -> str:
 
 
 def _assignment(instance: Instance, resource: tree.Resource) -> None:
-    local = instance.local(resource)
-    body = instance.body(resource)
     held = resource.body.get("scope")
-    scope = instance.evaluate(held.value, local) if held else None
+    scope = instance.evaluate(held.value, instance.local(resource)) if held else None
     if held is None:
         text = "without scope the role is given on all that the file is deployed to"
         instance.report(resource.at, "role-scope", text)
+    principal, role = _principal(instance, resource), role_of(instance, resource)
+    _own_name(instance, resource, principal, role, scope)
+    if role is not None:
+        _fits_there(instance, resource, role, scope)
+
+
+def _principal(instance: Instance, resource: tree.Resource) -> Value | None:
+    """Its object id; that its kind is said, and that it can be one."""
+    body = instance.body(resource)
     if not list(at_path(body, "properties.principalType", resource.at)):
         text = "without principalType the assignment fails for an identity that was made a moment ago"
         instance.report(resource.at, "role-principal", text)
     principal = next((value for _, value in at_path(body, "properties.principalId", resource.at)), None)
-    role = role_of(instance, resource)
-    _own_name(instance, resource, principal, role, scope)
-    if role is not None:
-        _fits_there(instance, resource, role, scope)
+    for one in each_of(principal) if principal else ():
+        if isinstance(one, Text) and _is_no_id(one):
+            instance.report(instance.called_at or resource.at, "role-principal", f"'{render(one)}' is no object id")
+    return principal
+
+
+def _is_no_id(value: Text) -> bool:
+    if value.literal is not None:
+        return not GUID.fullmatch(value.literal)
+    return len(value.parts) > 1 or any(each.unique for each in value.pieces)
 
 
 def role_of(instance: Instance, resource: tree.Resource) -> Value | None:
@@ -117,11 +132,11 @@ def _own_name(
         instance.report(at, "role-assignment-name", "an assignment's name is guid(scope, principal, role)")
         return
     local = instance.local(resource)
-    given = " ".join(render(instance.evaluate(each, local)) for each in call.arguments)
+    given = [render(instance.evaluate(each, local)) for each in call.arguments]
     wanted = {"principal": principal, "role": role}
     if isinstance(scope, Symbol) and isinstance(scope.declaration, tree.Resource):
-        key = scope.instance.key(scope.declaration)
-        if key not in given and render(scope.instance.name_of(scope.declaration)) not in given:
+        names = render(resource_member(scope, "id", at)), render(scope.instance.name_of(scope.declaration))
+        if not set(names) & set(given):
             instance.report(at, "role-assignment-name", "the guid does not depend on the scope")
     for what, value in wanted.items():
         if value is not None and render(value) not in given:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from tests.infrastructure.bicep import tree
 from tests.infrastructure.bicep.instances import Instance
 from tests.infrastructure.bicep.paths import at_path
-from tests.infrastructure.bicep.symbols import expressions
+from tests.infrastructure.bicep.symbols import expressions, roots
 from tests.infrastructure.bicep.values import Text, Truth, Value, each_of, is_secret, render
 
 SECRET_NAME = re.compile(r"(password|secret|token|connectionString|(account|access|api|shared)Key)$", re.I)
 # Hosts that differ between Azure's clouds: environment() knows them.
-HOSTS = re.compile(r"\.(core|database)\.windows\.net|\.vault\.azure\.net|management\.azure\.com|login\.microsoft")
+HOSTS = re.compile(r"\b(core|database)\.windows\.net|\.vault\.azure\.net|management\.azure\.com|login\.microsoft")
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Switch:
     written: bool = True  # it must be there: the default is open, or has been
 
 
-TRUE, FALSE, TLS = ("true",), ("false",), ("1.2", "1.3", "TLS1_2", "TLS1_3")
+TRUE, FALSE, TLS, STORAGE_TLS = ("true",), ("false",), ("1.2", "1.3"), ("TLS1_2", "TLS1_3")
 SWITCHES = (
     Switch("Microsoft.Storage/storageAccounts", "properties.allowBlobPublicAccess", FALSE),
     Switch("Microsoft.Storage/storageAccounts", "properties.allowSharedKeyAccess", FALSE),
-    Switch("Microsoft.Storage/storageAccounts", "properties.minimumTlsVersion", TLS),
+    Switch("Microsoft.Storage/storageAccounts", "properties.minimumTlsVersion", STORAGE_TLS),
     Switch("Microsoft.Storage/storageAccounts", "properties.supportsHttpsTrafficOnly", TRUE),
     Switch("Microsoft.Storage/storageAccounts", "properties.allowCrossTenantReplication", FALSE, False),
     Switch("Microsoft.Storage/storageAccounts/blobServices/containers", "properties.publicAccess", ("None",), False),
@@ -75,6 +75,9 @@ def check_secure(instance: Instance) -> None:
             instance.report(each.at, "secret", f"output '{each.name}' holds a secret, for every reader of deployments")
         elif isinstance(each, tree.Parameter):
             _parameter(instance, each)
+    for declaration, root in roots(instance.file) if instance.caller is None else ():
+        if not isinstance(declaration, tree.Parameter):
+            _location(instance, root)
     for expression in expressions(instance.file) if instance.caller is None else ():
         if isinstance(expression, tree.String):
             _address(instance, expression)
@@ -115,6 +118,12 @@ def _parameter(instance: Instance, parameter: tree.Parameter) -> None:
     default = parameter.default
     if secure and isinstance(default, tree.String) and default.literal:
         instance.report(parameter.at, "secret", f"the default of '{parameter.name}' stands in the file for all to read")
+
+
+def _location(instance: Instance, root: tree.Expression) -> None:
+    for each in root.walk():
+        if isinstance(each, tree.Member) and each.name == "location" and isinstance(each.object, tree.Call):
+            instance.report(each.at, "location", "a region is a parameter's default, so that another can be given")
 
 
 def _address(instance: Instance, text: tree.String) -> None:

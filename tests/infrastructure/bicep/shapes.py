@@ -46,22 +46,22 @@ class Fit:
         elif kind == "IntegerType":
             self._whole(value, shape.raw.get("minValue"), shape.raw.get("maxValue"), at, what)
         elif kind == "BooleanType":
-            self._kind(value, "bool", at, what)
+            self.kind(value, "bool", at, what)
         elif kind == "ArrayType":
             self._list(value, shape, at, what)
         elif kind in ("ObjectType", "DiscriminatedObjectType"):
-            fits = self._kind(value, "object", at, what)
+            fits = self.kind(value, "object", at, what)
             if fits and isinstance(value, Fields):
                 self.fields(value, shape, at, what)
 
-    def _kind(self, value: Value, wanted: str, at: Place, what: str) -> bool:
+    def kind(self, value: Value, wanted: str, at: Place, what: str) -> bool:
         found = kind_of(value)
         if found not in (None, wanted):
             self.report(at, "wrong-type", f"'{what}' must be {a(wanted)} and is {a(found)}")
         return found in (None, wanted)
 
     def _list(self, value: Value, shape: Shape, at: Place, what: str) -> None:
-        if not self._kind(value, "array", at, what) or not isinstance(value, Items):
+        if not self.kind(value, "array", at, what) or not isinstance(value, Items):
             return
         low, high = shape.raw.get("minLength"), shape.raw.get("maxLength")
         if value.exact and ((low or 0) > len(value.items) or (high is not None and len(value.items) > high)):
@@ -70,7 +70,7 @@ class Fit:
             self.value(item, shape.item, item.at or at, f"{what}[{number}]")
 
     def _text(self, value: Value, shape: Shape, at: Place, what: str) -> None:
-        if not self._kind(value, "string", at, what) or not isinstance(value, Text):
+        if not self.kind(value, "string", at, what) or not isinstance(value, Text):
             return
         known, literal, place = shape.literals, value.literal, value.at or at
         if known and literal is not None and literal not in known:
@@ -109,7 +109,7 @@ class Fit:
             self.report(at, "pattern", f"'{what}' takes [{allowed}] and has '{marks}': {render(value)}")
 
     def _whole(self, value: Value, low: int | None, high: int | None, at: Place, what: str) -> None:
-        if self._kind(value, "int", at, what) and isinstance(value, Whole):
+        if self.kind(value, "int", at, what) and isinstance(value, Whole):
             self.range(value, low, high, at, what)
 
     def range(self, value: Whole, low: int | None, high: int | None, at: Place, what: str) -> None:
@@ -147,7 +147,7 @@ class Fit:
         chosen = held.value.literal if isinstance(held.value, Text) else None
         if chosen is None:
             if not isinstance(held.value, Text | Anything):
-                self._kind(held.value, "string", held.at, f"{what}.{key}")
+                self.kind(held.value, "string", held.at, f"{what}.{key}")
             return None
         if chosen not in shape.variants:
             near = get_close_matches(chosen, shape.variants, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from tests.infrastructure.bicep import tree
 from tests.infrastructure.bicep.values import Value
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 class Symbol(Value):
     """A resource or module of an instance; `all`: every one that a loop makes."""
 
+    kind: ClassVar[str | None] = "object"
     instance: Instance
     declaration: tree.Deployed
     all: bool
@@ -24,9 +25,17 @@ class Symbol(Value):
     def name(self) -> str:
         return self.declaration.name
 
+    @property
+    def label(self) -> str:
+        """What it is rendered as: the one resource, whatever a file calls it."""
+        if isinstance(self.declaration, tree.Resource):
+            return self.instance.key(self.declaration)
+        return f"{self.instance.label}/{self.name}"
+
 
 @dataclass(frozen=True)
 class Outputs(Value):
     """`module.outputs`."""
 
+    kind: ClassVar[str | None] = "object"
     symbol: Symbol

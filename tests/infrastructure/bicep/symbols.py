@@ -20,6 +20,9 @@ def check_symbols(file: tree.File, report: Report) -> None:
     _duplicates(file, report)
     _unused(file, report)
     _forgotten_dollar(file, report)
+    for each in file.declarations:
+        if isinstance(each, tree.Parameter | tree.Output) and each.type.kind is None:
+            report(each.at, "unknown-type", f"the type of '{each.name}' is none of string, int, bool, array, object")
     scope = file.target_scope
     if scope is not None and scope.literal not in TARGET_SCOPES:
         report(scope.at, "unknown-value", f"targetScope is one of {', '.join(TARGET_SCOPES)}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from tests.infrastructure.bicep.azure_types import Shape
 from tests.infrastructure.bicep.finding import Place
@@ -16,6 +17,7 @@ from tests.infrastructure.bicep.finding import Place
 class Value:
     """`at` is where it was made: a literal may come through many modules before it is wrong somewhere."""
 
+    kind: ClassVar[str | None] = None  # Bicep's word for it, where it is known
     at: Place | None = field(default=None, compare=False, kw_only=True)
 
 
@@ -48,6 +50,7 @@ class Anything(Value):
 
 @dataclass(frozen=True)
 class Text(Value):
+    kind: ClassVar[str | None] = "string"
     parts: tuple[str | Piece, ...]
 
     @property
@@ -78,6 +81,7 @@ class Text(Value):
 
 @dataclass(frozen=True)
 class Whole(Value):
+    kind: ClassVar[str | None] = "int"
     low: int | None
     high: int | None
     label: str = ""
@@ -85,6 +89,7 @@ class Whole(Value):
 
 @dataclass(frozen=True)
 class Truth(Value):
+    kind: ClassVar[str | None] = "bool"
     value: bool | None
     label: str = ""
 
@@ -93,11 +98,14 @@ class Truth(Value):
 class Nothing(Value):
     """null."""
 
+    kind: ClassVar[str | None] = "null"
+
 
 @dataclass(frozen=True)
 class Items(Value):
     """`exact`: these and no others; otherwise each is like one of these, if there are any."""
 
+    kind: ClassVar[str | None] = "array"
     items: tuple[Value, ...]
     exact: bool
     label: str = ""
@@ -116,6 +124,7 @@ class Held:
 class Fields(Value):
     """`exact`: no other properties than these."""
 
+    kind: ClassVar[str | None] = "object"
     held: tuple[Held, ...]
     exact: bool
     label: str = ""
@@ -128,6 +137,7 @@ class Fields(Value):
 class Read(Value):
     """An object that a deployed resource has; `origin` says which part of it."""
 
+    kind: ClassVar[str | None] = "object"
     shape: Shape
     origin: Origin
 
@@ -139,12 +149,9 @@ class Choice(Value):
     values: tuple[Value, ...]
 
 
-KINDS = {Text: "string", Whole: "int", Truth: "bool", Items: "array", Fields: "object", Read: "object", Nothing: "null"}
-
-
 def kind_of(value: Value) -> str | None:
     """Bicep's word for it; None where it is not known."""
-    return KINDS.get(type(value))
+    return value.kind
 
 
 def each_of(value: Value) -> Iterator[Value]:
