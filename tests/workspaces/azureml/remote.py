@@ -1,7 +1,7 @@
 """A `Service` in a process of its own, as the SDKs want it: their import is slow and keeps what it saw.
 
-`Remote` looks like the service that runs there: values and errors travel as pickles over its pipes. The process outlives
-a test: `open` gives it another workspace.
+`Remote` looks like the service that runs there: values and errors travel as pickles over its pipes. It outlives a
+test: `open` gives it another workspace.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import pickle
 import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -26,6 +27,7 @@ class Remote:
 
     def __init__(self, generation: str, environment: dict[str, str], log: Path) -> None:
         self._log = log
+        self._lock = threading.Lock()  # files go up from several threads
         with log.open("ab") as errors_of_it:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.workspaces.azureml.remote", generation],
@@ -65,8 +67,9 @@ class Remote:
     def _ask(self, question: Any) -> Any:
         process = self._process
         assert process.stdin is not None and process.stdout is not None
-        _write(process.stdin, question)
-        answer = _read(process.stdout)
+        with self._lock:
+            _write(process.stdin, question)
+            answer = _read(process.stdout)
         assert answer is not None, f"the process ended:\n{self._log.read_text(encoding='utf-8')[-4000:]}"
         kind, value = answer
         if kind == "value":
@@ -108,8 +111,12 @@ def _read(stream: IO[bytes]) -> Any:
     return pickle.loads(stream.read(struct.unpack("<I", head)[0]))
 
 
-def _answer(service: Any, datastore: str, name: str, words: Any, named: Any) -> Any:
-    target = service.blobs(datastore) if datastore else service
+def _answer(service: Any, stores: dict[str, Any], question: Any) -> Any:
+    """`stores` are the containers that were opened."""
+    datastore, name, words, named = question
+    if datastore and datastore not in stores:
+        stores[datastore] = service.blobs(datastore)
+    target = stores[datastore] if datastore else service
     value = getattr(target, name)
     if words is None:
         return value
@@ -128,13 +135,13 @@ def serve(generation: str) -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     service: Any = None
+    stores: dict[str, Any] = {}
     while (question := _read(sys.stdin.buffer)) is not None:
-        datastore, name, words, named = question
         try:
-            if name == "open":
-                service, value = connect(words[0], generation), None
+            if question[1] == "open":
+                service, stores, value = connect(question[2][0], generation), {}, None
             else:
-                value = _answer(service, datastore, name, words, named)
+                value = _answer(service, stores, question)
             _write(answers, ("value", value))
         except errors.CvaError as error:
             traceback.print_exc()

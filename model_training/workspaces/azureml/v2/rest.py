@@ -28,6 +28,9 @@ class Rest:
     def post(self, url: str, body: Mapping[str, Any] | None = None) -> Json:
         return self._send("POST", url, {}, {} if body is None else body)
 
+    def put(self, url: str, body: Mapping[str, Any], **query: Any) -> Json:
+        return self._send("PUT", url, query, body)
+
     def pages(self, url: str, **query: Any) -> Iterator[Json]:
         """Every item of a list in pages, whichever way it says where the next page is."""
         while True:
