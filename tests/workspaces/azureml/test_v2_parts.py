@@ -1,4 +1,4 @@
-"""The small parts of v2 that need no SDK: names, versions, moments, and that its files hide none of each other's calls."""
+"""The small parts of v2 that need no SDK: names, versions, moments; and no file hides a call of another."""
 
 from __future__ import annotations
 
