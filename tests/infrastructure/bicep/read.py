@@ -148,7 +148,8 @@ class _Reader:
         for child in node.children:
             if child.type not in ("interpolation", "escape_sequence"):
                 continue
-            self._add(parts, raw[position - node.start_byte : child.start_byte - node.start_byte].decode())
+            gap = _text(child)[: -len(_text(child).lstrip())]  # the grammar counts blanks before ${ as part of it
+            self._add(parts, raw[position - node.start_byte : child.start_byte - node.start_byte].decode() + gap)
             if child.type == "interpolation":
                 parts.append(self.expression(child.named_children[0]))
             else:
