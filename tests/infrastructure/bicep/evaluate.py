@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from tests.infrastructure.bicep import tree
 from tests.infrastructure.bicep.declared import literal_value
-from tests.infrastructure.bicep.finding import Place
+from tests.infrastructure.bicep.finding import Place, a
 from tests.infrastructure.bicep.function_results import of_kind, result
 from tests.infrastructure.bicep.functions import FUNCTIONS, OF_RESOURCES
 from tests.infrastructure.bicep.members import loop_names, member_of, resource_member
 from tests.infrastructure.bicep.symbol import Outputs, Symbol
 from tests.infrastructure.bicep.values import (
+    DYNAMIC,
     Anything,
     Fields,
     Held,
@@ -234,14 +235,6 @@ class Evaluator:
             found = kind_of(one)
             if found not in (None, "null", wanted):
                 self.report(at, "wrong-type", f"{what} must be {a(wanted)} and is {a(found)}")
-
-
-DYNAMIC = "*"
-
-
-def a(kind: str | None) -> str:
-    """With its article."""
-    return f"{'an' if (kind or 'x')[0] in 'aio' else 'a'} {kind or 'value'}"
 
 
 def _joined(parts: list[str | Piece]) -> list[str | Piece]:

@@ -26,3 +26,8 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.place}: {self.message} [{self.rule}]"
+
+
+def a(kind: str | None) -> str:
+    """A type with its article, for messages."""
+    return f"{'an' if (kind or 'x')[0] in 'aio' else 'a'} {kind or 'value'}"

@@ -7,8 +7,7 @@ from difflib import get_close_matches
 
 from tests.infrastructure.bicep import tree
 from tests.infrastructure.bicep.declared import allowed_values, decorator_numbers
-from tests.infrastructure.bicep.evaluate import a
-from tests.infrastructure.bicep.finding import Place
+from tests.infrastructure.bicep.finding import Place, a
 from tests.infrastructure.bicep.instances import Instance
 from tests.infrastructure.bicep.shapes import Fit, Report
 from tests.infrastructure.bicep.values import (

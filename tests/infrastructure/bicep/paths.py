@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.infrastructure.bicep.evaluate import DYNAMIC
 from tests.infrastructure.bicep.finding import Place
-from tests.infrastructure.bicep.values import Fields, Items, Value, each_of
+from tests.infrastructure.bicep.values import DYNAMIC, Fields, Items, Value, each_of
 
 
 def at_path(value: Value, path: str, at: Place) -> Iterator[tuple[Place, Value]]:

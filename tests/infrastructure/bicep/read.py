@@ -10,9 +10,8 @@ from tree_sitter import Language, Node, Parser
 
 from tests.infrastructure.bicep import tree
 from tests.infrastructure.bicep.finding import Place
-from tests.infrastructure.bicep.syntax import syntax_errors
+from tests.infrastructure.bicep.syntax import syntax_errors, unescape
 
-ESCAPES = {"\\n": "\n", "\\r": "\r", "\\t": "\t", "\\\\": "\\", "\\'": "'", "\\$": "$"}
 LITERALS = {"true": True, "false": False, "null": None}
 
 
@@ -153,7 +152,7 @@ class _Reader:
             if child.type == "interpolation":
                 parts.append(self.expression(child.named_children[0]))
             else:
-                self._add(parts, _unescape(_text(child)))
+                self._add(parts, unescape(_text(child)))
             position = child.end_byte
         self._add(parts, raw[position - node.start_byte : end - node.start_byte].decode().replace("\\$", "$"))
         return tree.String(self.at(node), tuple(parts))
@@ -247,9 +246,3 @@ DECLARATIONS = (
     "resource_declaration",
     "module_declaration",
 )
-
-
-def _unescape(text: str) -> str:
-    if text.startswith("\\u{"):
-        return chr(int(text[3:-1], 16))
-    return ESCAPES.get(text, text)

@@ -11,7 +11,6 @@ from tests.infrastructure.bicep.symbols import expressions, roots
 
 AT_START = ("id", "name", "type", "apiVersion")
 SCOPES = {"tenant": 1, "managementGroup": 2, "subscription": 4, "resourceGroup": 8}
-ON_A_RESOURCE = 16
 
 
 def check_runtime(instance: Instance) -> None:

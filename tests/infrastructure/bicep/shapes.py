@@ -7,9 +7,9 @@ from collections.abc import Callable
 from difflib import get_close_matches
 
 from tests.infrastructure.bicep.azure_types import READ_ONLY, REQUIRED, Shape, Slot
-from tests.infrastructure.bicep.evaluate import DYNAMIC, a
-from tests.infrastructure.bicep.finding import Place
+from tests.infrastructure.bicep.finding import Place, a
 from tests.infrastructure.bicep.values import (
+    DYNAMIC,
     Anything,
     Fields,
     Items,
@@ -23,7 +23,6 @@ from tests.infrastructure.bicep.values import (
 )
 
 Report = Callable[[Place, str, str], None]
-WANTED = {"StringType": "string", "StringLiteralType": "string", "IntegerType": "int", "BooleanType": "bool"}
 CLASS = re.compile(r"\^?\[((?:[^\]\\]|\\.)+)\](?:[*+]|\{\d+,?\d*\})\$?")
 RANGE = re.compile(r">=\s*(\d+) and <=\s*(\d+)")
 

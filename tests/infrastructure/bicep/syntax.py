@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from tree_sitter import Node
 
+ESCAPES = {"\\n": "\n", "\\r": "\r", "\\t": "\t", "\\\\": "\\", "\\'": "'", "\\$": "$"}
+
 
 def syntax_errors(root: Node, text: str) -> list[tuple[int, str]]:
     """(line, message), the first of each line."""
@@ -51,3 +53,10 @@ def _blocks(node: Node) -> Iterator[Node]:
         yield node
     for child in node.named_children:
         yield from _blocks(child)
+
+
+def unescape(text: str) -> str:
+    """What an escape in a text stands for."""
+    if text.startswith("\\u{"):
+        return chr(int(text[3:-1], 16))
+    return ESCAPES.get(text, text)

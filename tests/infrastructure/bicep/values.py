@@ -111,6 +111,9 @@ class Items(Value):
     label: str = ""
 
 
+DYNAMIC = "*"  # the name of a property whose key is made when it is deployed
+
+
 @dataclass(frozen=True)
 class Held:
     """A property with its place."""
@@ -216,16 +219,6 @@ def is_secret(value: Value) -> bool:
     if isinstance(value, Choice):
         return any(map(is_secret, value.values))
     return isinstance(value, Anything) and value.secret
-
-
-def literals_in(value: Value) -> Iterator[Text]:
-    """Every text that it can be or hold in a list."""
-    for one in each_of(value):
-        if isinstance(one, Items):
-            for item in one.items:
-                yield from literals_in(item)
-        elif isinstance(one, Text):
-            yield one
 
 
 def of_shape(shape: Shape, origin: Origin) -> Value:
