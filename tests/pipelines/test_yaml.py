@@ -143,6 +143,38 @@ def test_what_is_wrong_is_named(tree: Tree, name: str) -> None:
     assert words in "\n".join(found)
 
 
+# An edit of a file beside, and the words that are said.
+BESIDE = {
+    "a verb": ("publish_pipeline.sh", "endpoint publish", "endpoint publsh", "no command `cva endpoint publsh`"),
+    "an option in an array": ("submit_training.sh", "--dataset-name", "--dataset", "no option --dataset"),
+    "a needed option": ("release_model.sh", ' --to "$release"', "", "`cva model publish-static` needs --to"),
+    "the setting in a function": (
+        "common.sh",
+        "cva settings show",
+        "cva setting show",
+        "no command `cva setting show`",
+    ),
+    "the file beside": ("review_champion.sh", "/common.sh", "/commons.sh", "no .pipelines/scripts/commons.sh"),
+    "the output": ("review_champion.sh", "variable=version;", "variable=number;", "no output variable 'version'"),
+    "the file that is kept": ("infrastructure.sh", "$OUT/outputs.json", "$OUT/output.json", "writes outputs.json"),
+    "a name that is needed": ("review_champion.sh", "need MODEL_NAME", "need MODEL", "needs MODEL,"),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_scripts_and_pipelines_must_agree(tree: Tree, name: str) -> None:
+    script, find, replace, words = BESIDE[name]
+    path = f".pipelines/scripts/{script}"
+    assert find in tree.texts[path]
+    assert words in "\n".join(map(str, check(tree.with_text(path, tree.texts[path].replace(find, replace)))))
+
+
+def test_options_that_reach_a_command_are_its_own(tree: Tree) -> None:
+    path = ".pipelines/publish_aml_pipeline.yml"
+    found = check(tree.with_text(path, tree.texts[path].replace("--no-default", "--not-default")))
+    assert [each.message for each in found] == ["`cva endpoint publish` has no option --not-default"]
+
+
 def test_what_a_person_types_never_reaches_a_shell(tree: Tree) -> None:
     parameters = "parameters:\n  - name: typed\n    type: string\n    default: x"
     stages = STAGE + job("a").replace("make lint", "echo ${{ parameters.typed }}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.infrastructure.bicep.finding import Finding
 from tests.pipelines.checker import parameters
+from tests.pipelines.checker.commands import check_commands, check_passed_on
 from tests.pipelines.checker.compile_time import File, check_compile_time
 from tests.pipelines.checker.conditions import check_conditions
 from tests.pipelines.checker.expand import Expander, included_path
@@ -20,7 +21,15 @@ from tests.pipelines.checker.tree import Tree
 from tests.pipelines.checker.triggers import check_triggers
 from tests.pipelines.checker.variables import check_variables
 
-OF_PIPELINES = (check_references, check_conditions, check_variables, check_tasks, check_practice, check_calls)
+OF_PIPELINES = (
+    check_references,
+    check_conditions,
+    check_variables,
+    check_tasks,
+    check_practice,
+    check_calls,
+    check_passed_on,
+)
 
 
 def check(tree: Tree) -> list[Finding]:
@@ -36,6 +45,7 @@ def check(tree: Tree) -> list[Finding]:
             _expanded(file, document, documents, tree, findings)
     _included(documents, tree, findings)
     check_scripts(tree, settings, findings)
+    check_commands(tree, findings)
     check_settings(tree, documents.get(SETTINGS), findings)
     return findings.sorted()
 

@@ -55,11 +55,11 @@ class Job:
     def is_deployment(self) -> bool:
         return "deployment" in self.node
 
-    @property
+    @cached_property
     def name(self) -> Text:
         return _text(self.node, "job") or _text(self.node, "deployment") or Text(f"Job{self.number}", self.node.at)
 
-    @property
+    @cached_property
     def variables(self) -> dict[str, Text]:
         return variables(self.node)
 
@@ -70,7 +70,7 @@ class Stage:
     jobs: list[Job]
     before: list[Text]  # the stage above it, which it waits for when it says nothing
 
-    @property
+    @cached_property
     def name(self) -> Text:
         return _text(self.node, "stage") or Text("__default", self.node.at)
 
@@ -78,7 +78,7 @@ class Stage:
     def depends_on(self) -> list[Text]:
         return depends_on(self.node) if "dependsOn" in self.node else self.before
 
-    @property
+    @cached_property
     def variables(self) -> dict[str, Text]:
         return variables(self.node)
 
@@ -89,7 +89,7 @@ class Pipeline:
     node: Map
     stages: list[Stage]
 
-    @property
+    @cached_property
     def variables(self) -> dict[str, Text]:
         return variables(self.node)
 
