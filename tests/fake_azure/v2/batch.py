@@ -37,7 +37,7 @@ def endpoint(azure: FakeAzure, request: Request, name: str) -> Answer:
 def put_endpoint(azure: FakeAzure, request: Request, name: str) -> Answer:
     body = checked("workspaces/batchEndpoints", request)
     sent, existed = body["properties"], _key(name) in azure.state.endpoints
-    _check_name(name)
+    check_name(name)
     _check_tags(body)
     record = azure.state.endpoints.get(_key(name)) or EndpointRecord(name, "v2")
     chosen = (sent.get("defaults") or {}).get("deploymentName")
@@ -69,7 +69,7 @@ def deployment(azure: FakeAzure, request: Request, name: str, deployment: str) -
 @ROUTES.route("PUT", "{WS}/batchEndpoints/(?P<name>[^/]+)/deployments/(?P<deployment>[^/]+)")
 def put_deployment(azure: FakeAzure, request: Request, name: str, deployment: str) -> Answer:
     body = checked("workspaces/batchEndpoints/deployments", request)
-    _check_name(deployment)
+    check_name(deployment)
     _check_tags(body)
     record, sent = _found(azure.state, name), body["properties"]
     configuration = sent.get("deploymentConfiguration") or {}
@@ -161,8 +161,8 @@ def _key(name: str) -> str:
     return name.lower()
 
 
-def _check_name(name: str) -> None:
-    fits = 2 <= len(name) <= 32 and name[0].isalpha() and name.replace("-", "").isalnum() and name[-1] != "-"
+def check_name(name: str) -> None:
+    fits = 3 <= len(name) <= 32 and name[0].isalpha() and name.replace("-", "").isalnum() and name[-1] != "-"
     if not fits or not name.isascii():
         raise arm_error(400, "UserError", f"the name {name} must be 3 to 32 letters, digits and hyphens")
 

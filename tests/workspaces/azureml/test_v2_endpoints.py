@@ -53,7 +53,7 @@ def test_the_published_pipeline_is_one_command_with_the_three_parameters(
     azure: FakeAzure, v2: Remote, step_folder: Path
 ) -> None:
     published = v2.publish(request(step_folder, build_id="17"))
-    assert (published.version, published.id, published.properties) == (1, "v1", {"build_id": "17"})
+    assert (published.version, published.id, published.properties) == (1, "v01", {"build_id": "17"})
     assert published.created_at.endswith("Z")
     spec = spec_of(azure)
     assert {key: each.get("default") for key, each in spec["inputs"].items()} == {
@@ -140,7 +140,7 @@ def test_a_version_is_submitted_when_it_is_named_and_the_default_otherwise(
         v2.publish(request(step_folder, build=build))
     runs = [v2.submit(NAME, version=v, experiment="e", parameters=GIVEN) for v in (2, None)]
     deployments = [azure.state.runs[run.id].properties["azureml.deploymentname"] for run in runs]
-    assert deployments == ["v2", "v1"]
+    assert deployments == ["v02", "v01"]
 
 
 def test_the_default_of_a_parameter_holds_where_none_is_given(azure: FakeAzure, v2: Remote, step_folder: Path) -> None:

@@ -47,7 +47,7 @@ def test_a_version_and_its_deployment_say_the_same(version: int) -> None:
     assert deployment_version(deployment_name(version)) == version
 
 
-@pytest.mark.parametrize("name", ["blue", "v", "v0", "v01", "v1-old", "V1", ""])
+@pytest.mark.parametrize("name", ["blue", "v", "v0", "v1", "v00", "v001", "v01-old", "V01", ""])
 def test_somebody_elses_deployment_is_no_version(name: str) -> None:
     assert deployment_version(name) is None
 

@@ -1,4 +1,4 @@
-"""Pipeline endpoints: batch endpoints whose deployments `v1`, `v2`, … are pipeline components of one command node.
+"""Pipeline endpoints: batch endpoints whose deployments `v01`, `v02`, … are pipeline components of one command node.
 
 A published version's properties are the deployment's tags, the endpoint's full name is a tag of the endpoint. Knows
 nothing of what the step does.

@@ -6,11 +6,13 @@ Nothing foreign leaves a call that is marked `@translated`. Knows no call by nam
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, cast
 
 from scoring.errors import BusyError, ConflictError, CvaError, NotFoundError, OfflineError, UnavailableError, UsageError
 
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # the SDK writes for a terminal
 Call = TypeVar("Call", bound=Callable[..., Any])
 
 _LOG_IN = "log in again (`az login`, or the pipeline's service connection); a token is valid for an hour"
@@ -125,5 +127,6 @@ def _line(error: BaseException, limit: int = 400) -> str:
     """The message without the SDK's decoration, on one line."""
     model = getattr(error, "model", None)
     inner = getattr(getattr(model, "error", None), "message", None)
-    text = " ".join(str(inner or getattr(error, "message", None) or error).split()) or type(error).__name__
+    said = _COLOURS.sub("", str(inner or getattr(error, "message", None) or error))
+    text = " ".join(said.partition("Resolutions:")[0].split()) or type(error).__name__
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -10,7 +10,7 @@ import re
 
 NAME_TAG = "cva_endpoint"
 LONGEST = 32
-_DEPLOYMENT = re.compile(r"v([1-9][0-9]*)")
+_DEPLOYMENT = re.compile(r"v(0[1-9]|[1-9][0-9]+)")
 
 
 def endpoint_name(full: str) -> str:
@@ -28,7 +28,8 @@ def component_name(full: str) -> str:
 
 
 def deployment_name(version: int) -> str:
-    return f"v{version}"
+    """v01, v02, … v100: a deployment's name has three characters at least."""
+    return f"v{version:02}"
 
 
 def deployment_version(name: str) -> int | None:
