@@ -125,6 +125,10 @@ SLIPS = [
     ("duplicate-name", MAIN, "'identity-reads'", "'storage'"),
     ("duplicate-name", MAIN, "'person-${index}-reads'", "'person-reads'"),
     ("wrong-name", MAIN, f"{OF_ACCOUNT}    roleId", f"{BY_NAME.replace(chr(39) + 'st', chr(39) + 'cr')}    roleId"),
+    # what goes together
+    ("together", REGISTRY, "type: 'UserAssigned'", "type: 'SystemAssigned'"),
+    ("together", REGISTRY, "    userAssignedIdentities: {\n      '${identityResourceId}': {}\n    }\n", ""),
+    ("together", REGISTRY, "registry.properties.loginServer", "registry.identity.principalId"),
     # parameters files
     ("unknown-parameter", GIVEN, "keepDays", "keptDays"),
     ("wrong-type", GIVEN, "30", '"30"'),

@@ -23,6 +23,7 @@ from tests.infrastructure.bicep.roles import check_principals, check_roles
 from tests.infrastructure.bicep.runtime import check_runtime
 from tests.infrastructure.bicep.secure import check_secure
 from tests.infrastructure.bicep.symbols import check_symbols
+from tests.infrastructure.bicep.together import check_together
 
 SETTINGS = "variable_template.yml"
 FOLDER = "infrastructure"
@@ -36,6 +37,7 @@ OF_INSTANCES = (
     check_references,
     check_order,
     check_runtime,
+    check_together,
 )
 OF_PROGRAMS = (check_principals, check_twice, check_existing)
 

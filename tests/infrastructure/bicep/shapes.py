@@ -24,6 +24,8 @@ from tests.infrastructure.bicep.values import (
 
 Report = Callable[[Place, str, str], None]
 CLASS = re.compile(r"\^?\[((?:[^\]\\]|\\.)+)\](?:[*+]|\{\d+,?\d*\})\$?")
+SAYS_DURATION = re.compile(r"RFC Format|ISO ?8601(?!.*UTC)", re.DOTALL)
+DURATION = re.compile(r"P(?!$)(\d+[YMWD])*(T(\d+(\.\d+)?[HMS])+)?")
 RANGE = re.compile(r">=\s*(\d+) and <=\s*(\d+)")
 
 
@@ -161,11 +163,18 @@ class Fit:
             self.report(at, "read-only", f"'{what}' is set by Azure and can't be given")
             return
         self.value(value, slot.shape, at, what)
-        documented = RANGE.search(slot.description)
-        if documented:  # a range that is written in the description alone
-            for one in each_of(value):
-                if isinstance(one, Whole):
-                    self.range(one, int(documented[1]), int(documented[2]), at, what)
+        self._documented(value, slot.description, at, what)
+
+    def _documented(self, value: Value, description: str, at: Place, what: str) -> None:
+        """Ranges and formats that are written in the description alone."""
+        documented, lasts = RANGE.search(description), SAYS_DURATION.search(description)
+        for one in each_of(value):
+            if documented and isinstance(one, Whole):
+                self.range(one, int(documented[1]), int(documented[2]), at, what)
+            if lasts and isinstance(one, Text) and not (len(one.parts) == 1 and one.pieces):
+                text = "".join(each if isinstance(each, str) else "1" for each in one.parts)
+                if not DURATION.fullmatch(text):
+                    self.report(one.at or at, "pattern", f"'{what}' is a duration like PT600S, not {render(one)}")
 
     def _unknown(self, name: str, slots: dict[str, Slot], at: Place, what: str) -> None:
         near = get_close_matches(name, slots, 1)

@@ -196,16 +196,17 @@ def render(value: Value) -> str:
 
 def as_piece(value: Value, label: str | None = None) -> Piece:
     """Any value as a stretch of text, as it is within a string."""
+    label = label or render(value).removeprefix("<").removesuffix(">")
     ones = list(each_of(value))
     texts = [one for one in ones if isinstance(one, Text)]
     secret = any(is_secret(one) for one in ones)
     if len(texts) != len(ones):
         low = 1 if all(isinstance(one, Whole | Truth | Text) for one in ones) else 0
-        return Piece(label or render(value), low, None, secret=secret)
+        return Piece(label, low, None, secret=secret)
     highs = [one.high for one in texts]
     high = None if None in highs else max(each for each in highs if each is not None)
     unique = all(any(piece.unique for piece in one.pieces) for one in texts)
-    return Piece(label or render(value), min(one.low for one in texts), high, unique, secret)
+    return Piece(label, min(one.low for one in texts), high, unique, secret)
 
 
 def is_secret(value: Value) -> bool:
