@@ -1,4 +1,4 @@
-"""A service of SDK v2 in a process of its own, signed in as a cluster's managed identity, for every test of this folder."""
+"""Services in processes of their own, signed in as a cluster's managed identity, for every test of this folder."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class History:
 
     def find(self, tags: Mapping[str, str] | None, limit: int) -> Sequence[RunFacts]:
         """Newest first, over all experiments. Without `tags` only runs of their own: no steps, no trials."""
-        asked = {"tags": dict(tags)} if tags else {"include_children": False}
+        asked: dict[str, Any] = {"tags": dict(tags)} if tags else {"include_children": False}
         experiments = list(self._client().list_experiments())
         with ThreadPoolExecutor(AT_ONCE) as pool:
             found = pool.map(lambda experiment: self._of(experiment, asked, limit), experiments)
@@ -109,7 +109,7 @@ class History:
 
         dto = self._dto(run_id)
         client = MetricsClient(self._workspace.service_context, self._experiment(dto), run_id)
-        names = client.list_metric_names_for_run_id(run_id)
+        names = _metric_names(client, run_id)
         with ThreadPoolExecutor(AT_ONCE) as pool:
             found = pool.map(lambda name: client.get_metric_dto_for_run_v2(name, run_id=run_id), names)
             read = {name: _numbers(name, metric) for name, metric in zip(names, found, strict=True)}
@@ -177,6 +177,21 @@ class History:
 
         headers = self._workspace._auth_object.get_authentication_header()
         requests.post(url, headers=headers, timeout=60).raise_for_status()
+
+
+def _metric_names(client: Any, run_id: str) -> list[str]:
+    """By pages of our own: the SDK's `list_metric_names_for_run_id` asks for the first page twice and ends there."""
+    from azureml._restclient.models import ListMetricsDto
+
+    names: list[str] = []
+    asked = ListMetricsDto()
+    while True:
+        ask = client._client.metric.list_metrics
+        page = client._execute_with_workspace_run_arguments(ask, asked, run_id=run_id)
+        names += [each.metric_key.name for each in page.value or []]
+        if not page.continuation_token:
+            return names
+        asked = ListMetricsDto(continuation_token=page.continuation_token)
 
 
 def _numbers(name: str, metric: Any) -> list[float]:
