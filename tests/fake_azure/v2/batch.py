@@ -86,7 +86,7 @@ def put_deployment(azure: FakeAzure, request: Request, name: str, deployment: st
         version.created_at = record.versions[number].created_at
     record.versions[number] = version
     answer = _deployment(azure.state, record, version)
-    return accepted(azure, answer, 200 if existed else 201, answer)
+    return answer if existed else accepted(azure, answer, 201, answer)
 
 
 @SCORING.route("POST", "/jobs", audience=ML)
