@@ -1,0 +1,146 @@
+"""What docs/azure-walkthrough.md tells people to type, open and look for is what the code has."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib
+import re
+import shlex
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+import yaml
+
+from model_training.cli.main import NOUNS
+from model_training.jobs.load import parse_job
+from model_training.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+FILE = ROOT / "docs" / "azure-walkthrough.md"
+PAGE = FILE.read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```\n(.*?)^```", PAGE, re.M | re.S)
+PROSE = re.sub(r"^```.*?^```", "", PAGE, flags=re.M | re.S)
+GLOBAL = {"--workspace", "--json"}  # stand anywhere; `--workspace` takes a word
+SCRIPTS = (ROOT / "infrastructure" / "bootstrap.sh", *sorted((ROOT / ".pipelines" / "scripts").glob("*.sh")))
+THEIRS = "key based authentication is not permitted"  # the service says it, not we
+
+
+def cva_commands() -> list[str]:
+    """In blocks and in the text, without what the shell makes of the rest of the line."""
+    typed = "\n".join(line for block in BLOCKS for line in block.splitlines() if not line.startswith("it goes on"))
+    found = re.findall(r"(?:^|\$ |\$\()(cva (?:--json )?[a-z][^|>)#\n]*)", typed, re.M)
+    return sorted({words.strip() for words in [*found, *re.findall(r"`(cva [a-z][^`]+)`", PROSE)]})
+
+
+def split(command: str) -> list[str]:
+    """Its words without `cva` and the options that every command has."""
+    words = shlex.split(command)[1:]
+    named = {at + 1 for at, word in enumerate(words) if word == "--workspace"}
+    return [word for at, word in enumerate(words) if word not in GLOBAL and at not in named]
+
+
+@pytest.mark.parametrize("command", cva_commands())
+def test_every_command_is_one(command: str) -> None:
+    noun, *rest = split(command)
+    parser = importlib.import_module(NOUNS[noun][0]).parser()
+    verbs = {name for each in subparsers(parser) for name in each.choices}
+    assert rest and rest[0] in verbs
+    for each in subparsers(parser):
+        each.choices[rest[0]].allow_abbrev = False
+    if len(rest) > 1:
+        parser.parse_args(rest)
+
+
+def subparsers(parser: argparse.ArgumentParser) -> list[argparse._SubParsersAction[argparse.ArgumentParser]]:
+    return [each for each in parser._actions if isinstance(each, argparse._SubParsersAction)]
+
+
+def test_commands_are_found_at_all() -> None:
+    nouns = {split(command)[0] for command in cva_commands()}
+    assert {"data", "datastore", "endpoint", "job", "keys", "model", "settings", "workspace"} <= nouns
+
+
+def test_at_most_six_commands_to_the_first_training_run() -> None:
+    lines = BLOCKS[0].splitlines()
+    assert len(lines) <= 6
+    assert not [line for line in lines if re.search(r"&&|;|\|", line)], "one command a line"
+    assert lines[0] == "az login" and lines[-1].startswith("cva endpoint submit ")
+
+
+def test_options_of_our_scripts_are_theirs() -> None:
+    named = re.findall(r"^(?:infrastructure|\.pipelines)\S*/(\w+\.sh) *(.*)$", "\n".join(BLOCKS), re.M)
+    inline = re.findall(r"`(?:\S*/)?(\w+\.sh) (--[a-z-]+)`", PROSE)
+    assert named and inline
+    for script, rest in [*named, *inline]:
+        [file] = [each for each in SCRIPTS if each.name == script]
+        text = file.read_text(encoding="utf-8")
+        assert [word for word in re.findall(r"--[a-z-]+", rest) if word not in text] == []
+
+
+def test_every_file_that_it_names_is_there() -> None:
+    links = [unquote(link) for link in re.findall(r"\]\(([^)#]+)\)", PAGE) if "://" not in link]
+    named = re.findall(
+        r"`((?:\.pipelines|infrastructure|model_training|requirements|scoring|tests|docs)/[^`\s]*)`", PAGE
+    )
+    named += re.findall(r"^((?:\.pipelines|infrastructure)/\S+)", "\n".join(BLOCKS), re.M)
+    named += re.findall(r"(?:--template-file |\" )(infrastructure/\S+)", BLOCKS[0])
+    assert len(links) > 10 and len(named) > 5
+    assert [link for link in links if not (FILE.parent / link).exists()] == []
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_every_setting_that_it_names_is_one() -> None:
+    settings = {each.name.upper() for each in dataclasses.fields(Settings)}
+    named = set(re.findall(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b", PAGE))
+    others = r"CVA_WORKSPACE|NAME_(YYYYMMDD|\d{8})_\w+|STANDARD_\w+"  # a variable, exported data sets, machine sizes
+    named = {name for name in named if not re.fullmatch(others, name)}
+    assert len(named) > 10
+    assert named - settings == set()
+
+
+@cache
+def code() -> str:
+    """Of everything that says something to people, with texts that go over several lines as one."""
+    files = [path for package in ("model_training", "scoring") for path in (ROOT / package).rglob("*.py")]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in [*files, *SCRIPTS])
+    return re.sub(r'"\s*\n\s*f?"', "", text)
+
+
+def messages() -> list[str]:
+    """The first column of the table of messages, by what stands between the places that vary."""
+    table = PAGE.split("## When something goes wrong")[1].split("\n## ")[0]
+    cells = re.findall(r"^\| (.*?) \|", table, re.M)[2:]
+    quoted = [text for cell in cells for text in re.findall(r"`([^`]+)`", cell)]
+    return [part.strip() for text in quoted if text != THEIRS for part in text.split("…") if part.strip()]
+
+
+@pytest.mark.parametrize("message", messages())
+def test_every_message_is_said_somewhere(message: str) -> None:
+    pattern = (
+        re.escape(message).replace(r"\(403\)", r"\((?:403|\{status\})\)").replace(r"\(429\)", r"\((?:429|\{status\})\)")
+    )
+    assert re.search(pattern, code()), message
+
+
+def test_the_messages_are_found_at_all() -> None:
+    assert len(messages()) > 15
+
+
+def test_the_job_of_other_families_is_one_that_azure_takes() -> None:
+    [text] = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.M | re.S)
+    usual = yaml.safe_load((ROOT / "model_training/job_templates/object_detection.yml").read_text(encoding="utf-8"))
+    job = parse_job(yaml.safe_dump({**usual, **yaml.safe_load(text)}), "docs/azure-walkthrough.md", target="azure")
+    assert not job.warnings
+
+
+def test_the_kinds_of_pipelines_are_all_imported() -> None:
+    step = PAGE.split("## 4. ")[1].split("\n## ")[0]
+    files = {path.name for path in (ROOT / ".pipelines").glob("*.yml")}
+    assert {Path(name).name for name in re.findall(r"`(\.pipelines/[^`]+\.yml)`", step)} == files
+    texts = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / ".pipelines").glob("*.yml"))
+    environments = set(re.findall(r"environment: (model-\w+)", texts)) | {"cva-dev", "cva-prod"}
+    assert environments <= set(re.findall(r"`([a-z-]+)`", step))
+    assert set(re.findall(r"secureFile: (\S+)", texts)) <= set(re.findall(r"`([a-z.-]+)`", step))
