@@ -80,6 +80,7 @@ RIGHT = {
     + job("a")
     + "  - stage: B\n    condition: in(dependencies.A.result, 'Failed', 'Canceled')\n    jobs:\n"
     + job("b"),
+    "a setting before the run": STAGE + job("a", "displayName: ${{ upper(variables.AZUREML_SDK) }}"),
     "a counter": STAGE.replace("    jobs", "    variables:\n      n: $[ counter('n', 1) ]\n    jobs")
     + job("a", "displayName: $(n)"),
 }

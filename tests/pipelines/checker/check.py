@@ -10,7 +10,7 @@ from tests.pipelines.checker.conditions import check_conditions
 from tests.pipelines.checker.expand import Expander, included_path
 from tests.pipelines.checker.findings import Findings
 from tests.pipelines.checker.nodes import Map, Node, NotYaml, Text, maps, read
-from tests.pipelines.checker.pipeline import pipeline
+from tests.pipelines.checker.pipeline import pipeline, variables
 from tests.pipelines.checker.practice import check_practice
 from tests.pipelines.checker.references import check_references
 from tests.pipelines.checker.schema import check_schema
@@ -38,7 +38,8 @@ def check(tree: Tree) -> list[Finding]:
     documents = _read(tree, findings)
     settings = names_of(documents.get(SETTINGS))
     for path, document in documents.items():
-        file = File(path, document, parameters.declared(document, findings), settings, path in tree.pipelines)
+        known = settings | frozenset(variables(document) if isinstance(document, Map) else ())
+        file = File(path, document, parameters.declared(document, findings), known, path in tree.pipelines)
         check_compile_time(file, findings)
         if file.is_pipeline and isinstance(document, Map):
             check_triggers(document, tree, findings)
@@ -61,13 +62,20 @@ def _read(tree: Tree, findings: Findings) -> dict[str, Node]:
 
 
 def _expanded(file: File, document: Map, documents: dict[str, Node], tree: Tree, findings: Findings) -> None:
+    valid = True  # what the schema says of one expansion it says of all, slowly
     for chosen in parameters.choices(file.parameters):
-        values = {"parameters": chosen, "variables": {}}
+        values = {"parameters": chosen, "variables": _known_before(document, documents)}
         made = Expander(documents, findings, file.path, values).expand(document)
         if isinstance(made, Map):
-            check_schema(made, findings)
+            valid = valid and check_schema(made, findings)
             for rule in OF_PIPELINES:
                 rule(pipeline(file.path, made), tree, findings)
+
+
+def _known_before(document: Map, documents: dict[str, Node]) -> dict[str, Text]:
+    """Variables that have their value before a run: the settings', and the pipeline's own."""
+    named = (documents.get(SETTINGS), document)
+    return {name: value for each in named if isinstance(each, Map) for name, value in variables(each).items()}
 
 
 def _included(documents: dict[str, Node], tree: Tree, findings: Findings) -> None:

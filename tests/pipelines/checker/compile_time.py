@@ -29,7 +29,7 @@ class File:
     path: str
     document: Node
     parameters: dict[str, Parameter]
-    settings: frozenset[str]
+    variables: frozenset[str]  # in lower case
     is_pipeline: bool
 
 
@@ -107,7 +107,7 @@ def _check(expression: Expression, file: File, loops: set[str], where: Text, fin
         if root == "parameters":
             used |= _check_parameter(names, file, where, findings)
         elif root == "variables":
-            if names and names[0] not in COMPILE_TIME | file.settings:
+            if names and names[0] not in COMPILE_TIME | file.variables:
                 findings.add(where, RULE, f"the variable '{names[0]}' has no value while templates are expanded")
         else:
             findings.add(where, RULE, f"while templates are expanded there is no '{part.root}'")

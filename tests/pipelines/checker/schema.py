@@ -28,10 +28,12 @@ PATTERNS = {
 }
 
 
-def check_schema(document: Map, findings: Findings) -> None:
-    """`document` is expanded, so that no expression hides a part of it."""
-    for path, message in _errors(json.dumps(plain(document))):
+def check_schema(document: Map, findings: Findings) -> bool:
+    """Whether `document` is valid; it is expanded, so that no expression hides a part of it."""
+    errors = _errors(json.dumps(plain(document)))
+    for path, message in errors:
         findings.add(_place(document, path), "schema", message)
+    return not errors
 
 
 @cache
