@@ -145,8 +145,7 @@ def test_a_version_is_submitted_when_it_is_named(azure: FakeAzure, v1: Remote, s
     assert [azure.state.runs[run.id].extra["version"] for run in runs] == [1, 0, 0]
 
 
-def test_it_is_submitted_over_rest_as_well(azure: FakeAzure, v1: Remote, step_folder: Path) -> None:
-    """What a person sends with curl reaches the same run; a parameter that was not published is refused."""
+def test_its_address_for_rest_is_the_services_own(azure: FakeAzure, v1: Remote, step_folder: Path) -> None:
     v1.publish(request(step_folder))
     url = v1.endpoint(NAME).rest_url
     assert url.startswith("https://") and azure.state.endpoints[NAME].id in url
