@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import pytest
 import yaml
 
-from model_training.cli.main import NOUNS
+from model_training.cli.main import NOUNS, _global_options
 from model_training.jobs.load import parse_job
 from model_training.settings import Settings
 
@@ -23,7 +23,6 @@ FILE = ROOT / "docs" / "azure-walkthrough.md"
 PAGE = FILE.read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```\n(.*?)^```", PAGE, re.M | re.S)
 PROSE = re.sub(r"^```.*?^```", "", PAGE, flags=re.M | re.S)
-GLOBAL = {"--workspace", "--json"}  # stand anywhere; `--workspace` takes a word
 SCRIPTS = (ROOT / "infrastructure" / "bootstrap.sh", *sorted((ROOT / ".pipelines" / "scripts").glob("*.sh")))
 THEIRS = "key based authentication is not permitted"  # the service says it, not we
 
@@ -37,9 +36,7 @@ def cva_commands() -> list[str]:
 
 def split(command: str) -> list[str]:
     """Its words without `cva` and the options that every command has."""
-    words = shlex.split(command)[1:]
-    named = {at + 1 for at, word in enumerate(words) if word == "--workspace"}
-    return [word for at, word in enumerate(words) if word not in GLOBAL and at not in named]
+    return _global_options().parse_known_args(shlex.split(command)[1:])[1]
 
 
 @pytest.mark.parametrize("command", cva_commands())
