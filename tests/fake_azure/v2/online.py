@@ -12,14 +12,13 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.fake_azure.arm import accepted
 from tests.fake_azure.messages import Answer, Json, Reply, Request, arm_error, azureml_error
 from tests.fake_azure.routes import Routes
 from tests.fake_azure.state import State
 from tests.fake_azure.tokens import ML
 from tests.fake_azure.v2.batch import check_name
 from tests.fake_azure.v2.code import files_of
-from tests.fake_azure.v2.wire import checked, listing, not_found, own, resource
+from tests.fake_azure.v2.wire import checked, listing, not_found, own, put, resource
 
 if TYPE_CHECKING:
     from tests.fake_azure.azure import FakeAzure
@@ -51,7 +50,7 @@ def put_endpoint(azure: FakeAzure, request: Request, name: str) -> Answer:
         raise arm_error(400, "UserError", f"traffic {traffic}: expected 100 in all, over {', '.join(there) or 'none'}")
     table[name] = {"body": body, "deployments": there}
     answer = _endpoint(azure.state, name)
-    return answer if existed else accepted(azure, answer, 201, answer)
+    return put(existed, answer)
 
 
 @ROUTES.route("GET", PATH + "/deployments")
@@ -76,7 +75,7 @@ def put_deployment(azure: FakeAzure, request: Request, name: str, deployment: st
     existed = deployment in found
     found[deployment] = body
     answer = _deployment(azure.state, name, deployment)
-    return answer if existed else accepted(azure, answer, 201, answer)
+    return put(existed, answer)
 
 
 @ROUTES.route("DELETE", PATH + "/deployments/(?P<deployment>[^/]+)")
@@ -85,7 +84,7 @@ def delete_deployment(azure: FakeAzure, request: Request, name: str, deployment:
     if (record["body"]["properties"].get("traffic") or {}).get(deployment):
         raise arm_error(400, "UserError", f"{deployment} still gets calls")
     record["deployments"].pop(deployment, None)
-    return accepted(azure, {})
+    return None
 
 
 @SCORING.route("POST", "/score", audience=ML)
