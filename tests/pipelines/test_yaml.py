@@ -69,6 +69,14 @@ def test_nothing_is_wrong_in_our_own_files(tree: Tree) -> None:
 
 STAGE = "  - stage: A\n    jobs:\n"
 SETS_X = "echo '##vso[task.setvariable variable=x;isOutput=true]1'\n            name: s"
+LOGIN = """\
+          - template: templates/azure.yml
+            parameters:
+              connection: $(AZURE_RM_SVC_CONNECTION)
+              displayName: Long
+              script: check_bicep.sh
+              timeout: 56
+"""
 # Right, though unlike our own files.
 RIGHT = {
     "stages side by side": STAGE + job("a") + "  - stage: B\n    dependsOn: []\n    jobs:\n" + job("b"),
@@ -81,6 +89,9 @@ RIGHT = {
     + "  - stage: B\n    condition: in(dependencies.A.result, 'Failed', 'Canceled')\n    jobs:\n"
     + job("b"),
     "a setting before the run": STAGE + job("a", "displayName: ${{ upper(variables.AZUREML_SDK) }}"),
+    "a login as long as its tokens live": STAGE
+    + job("a").replace("timeoutInMinutes: 5", "timeoutInMinutes: 90")
+    + LOGIN.replace("56", "55"),
     "a counter": STAGE.replace("    jobs", "    variables:\n      n: $[ counter('n', 1) ]\n    jobs")
     + job("a", "displayName: $(n)"),
 }
@@ -107,6 +118,10 @@ def test_choices_and_loops_are_expanded_as_azure_does(tree: Tree) -> None:
 WRONG = {
     "jobs in a circle": (STAGE + job("a", "dependsOn: b") + job("b", "dependsOn: a"), "waits for itself"),
     "a step's timeout above its job's": (STAGE + job("a") + "            timeoutInMinutes: 9\n", "its job only 5"),
+    "a login longer than its tokens live": (
+        STAGE + job("a").replace("timeoutInMinutes: 5", "timeoutInMinutes: 90") + LOGIN,
+        "a step with a login ends in 55 minutes",
+    ),
     "no stages": ("  []\n", "has no jobs"),
     "a name with a hyphen": (STAGE + job("a-b"), "'a-b' is no name"),
     "a result that there is not": (

@@ -13,7 +13,7 @@ from tests.pipelines.checker.pipeline import INLINE, Job, Pipeline, Step
 from tests.pipelines.checker.predefined import IMAGES
 from tests.pipelines.checker.tree import Tree
 
-LOGIN_MINUTES = 10  # a federated login can be renewed so long
+LOGIN_MINUTES = 55  # a federated login's tokens live an hour, and after 10 minutes there are no new ones
 LONGEST_JOB = 1500
 LONGEST_INLINE = 3  # lines; more is a script that a person can run at home
 CONNECTION = re.compile(r"\$\([A-Z_]*SVC_CONNECTION\)")  # a name of the settings
@@ -71,7 +71,9 @@ def _check_step(step: Step, job: Job, findings: Findings) -> None:
             findings.add(connection, "practice", f"the connection '{connection}' is not one of the settings'")
         if limit is None or limit > LOGIN_MINUTES:
             findings.add(
-                step.node, "practice", f"a step with a login ends in {LOGIN_MINUTES} minutes: timeoutInMinutes"
+                step.node,
+                "practice",
+                f"a step with a login ends in {LOGIN_MINUTES} minutes, and states its timeoutInMinutes",
             )
     if limit and of_job and limit > of_job:
         findings.add(step.node, "practice", f"the step may take {limit} minutes, its job only {of_job}")
