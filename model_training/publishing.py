@@ -6,6 +6,7 @@ about how a step is published.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import shutil
 import subprocess
@@ -43,21 +44,39 @@ class Stager:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._scratch = tempfile.TemporaryDirectory(prefix="cva-publish-")
+        self._scratch: Path | None = None
         self.last: Staged | None = None
 
     def __call__(self, template: str, *, kind: str, git_commit: str) -> StepCode:
         """Raises: NotFoundError, UsageError."""
-        self.last = stage(Path(tempfile.mkdtemp(dir=self._scratch.name)), template)
+        if self._scratch is None:
+            self._scratch = Path(tempfile.mkdtemp(prefix="cva-publish-"))
+            atexit.register(shutil.rmtree, self._scratch, ignore_errors=True)
+        self.last = stage(Path(tempfile.mkdtemp(dir=self._scratch)), template, checkout(self._settings))
         return step_code(self.last, self._settings, kind, ("--git-commit", git_commit) if git_commit else ())
 
 
-def stage(folder: Path, template: str, root: Path | None = None) -> Staged:
-    """Fill an empty `folder` from the checkout at `root` (this code's own).
+def checkout(settings: Settings) -> Path:
+    """The clone that is published: the one whose variable_template.yml was read, else the one that this code runs from.
+
+    An installed copy of this code is no clone. Raises: NotFoundError.
+    """
+    places = [settings.source.absolute().parent] if settings.source else []
+    places.append(Path(__file__).resolve().parents[1])
+    for place in places:
+        if (place / REQUIREMENTS).is_file() and all((place / package).is_dir() for package in PACKAGES):
+            return place
+    raise NotFoundError(
+        f"what is published is a clone of this repository, and {places[0]} is none",
+        hint="run it in a clone: the settings of its variable_template.yml are used, too",
+    )
+
+
+def stage(folder: Path, template: str, root: Path) -> Staged:
+    """Fill an empty `folder` from the git checkout at `root`.
 
     Raises: NotFoundError where the code is not a git checkout; UsageError where it is too large.
     """
-    root = root or Path(__file__).resolve().parents[1]
     tracked = _git(root, "ls-files", "-z", "--", *PACKAGES, REQUIREMENTS)
     if REQUIREMENTS not in tracked:
         raise NotFoundError(
@@ -77,8 +96,14 @@ def stage(folder: Path, template: str, root: Path | None = None) -> Staged:
             f"expected at most {MAX_BYTES >> 20} MiB of code, found {size / 2**20:.1f} MiB (the largest: {largest})",
             hint="remove it from git: code is published, not data",
         )
-    untracked = _git(root, "ls-files", "-z", "--others", "--exclude-standard", "--", *PACKAGES)
-    return Staged(folder, _digest(folder, files), size, len(files), [p for p in untracked if p.endswith(".py")])
+    return Staged(folder, _digest(folder, files), size, len(files), untracked(root))
+
+
+def untracked(root: Path | None = None) -> list[str]:
+    """Python files beside the code that git does not know, so that they stay. Raises: NotFoundError."""
+    root = root or Path(__file__).resolve().parents[1]
+    found = _git(root, "ls-files", "-z", "--others", "--exclude-standard", "--", *PACKAGES)
+    return [path for path in found if path.endswith(".py")]
 
 
 def step_code(staged: Staged, settings: Settings, kind: str = "training", arguments: Sequence[str] = ()) -> StepCode:

@@ -78,7 +78,7 @@ def test_without_a_checkout_nothing_is_published(tmp_path: Path) -> None:
 
 
 def test_this_checkout_can_be_staged(tmp_path: Path) -> None:
-    staged = stage(tmp_path / "staged", JOB)
+    staged = stage(tmp_path / "staged", JOB, ROOT)
     files = staged_files(staged.folder)
     assert {"model_training/step.py", "model_training/pipeline.py", "scoring/detector.py"} <= set(files)
     assert all(path.startswith(("model_training/", "scoring/")) for path in files if path not in publishing_files())
@@ -87,6 +87,20 @@ def test_this_checkout_can_be_staged(tmp_path: Path) -> None:
 
 def publishing_files() -> tuple[str, str]:
     return (publishing.JOB, publishing.REQUIREMENTS)
+
+
+def test_the_clone_of_the_settings_is_published_and_not_where_the_code_is_installed(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(source=checkout / "variable_template.yml")
+    assert publishing.checkout(settings) == checkout
+    assert publishing.checkout(Settings(source=tmp_path / "variable_template.yml")) == ROOT
+    monkeypatch.setattr(publishing, "__file__", str(tmp_path / "site-packages/model_training/publishing.py"))
+    code = publishing.Stager(settings)(JOB, kind="training", git_commit="abc")
+    assert (code.folder / "scoring/a.py").read_text() == "scoring/a.py"
+    assert len(code.sha256) == 64
+    with pytest.raises(NotFoundError, match="a clone of this repository"):
+        publishing.checkout(Settings(source=tmp_path / "variable_template.yml"))
 
 
 def test_the_step_is_said_with_the_settings(checkout: Path, tmp_path: Path) -> None:

@@ -19,11 +19,11 @@ ROUTES = Routes("loopback")
 
 @ROUTES.route("GET|POST", r"/msi/token/?")
 def cluster(azure: FakeAzure, request: Request) -> Answer:
-    """GET with the secret is how azure-identity asks, POST with `Metadata: true` how SDK v1 does."""
+    """GET is how azure-identity asks, POST with `Metadata: true` how SDK v1's MsiAuthentication does, secretless."""
+    secrets = {request.headers.get("secret"), request.headers.get("x-identity-header")}
+    if azure.state.identity_secret not in secrets:
+        raise _refused(401, "Invalid secret token header")
     if request.method == "GET":
-        secrets = {request.headers.get("secret"), request.headers.get("x-identity-header")}
-        if azure.state.identity_secret not in secrets:
-            raise _refused(401, "the secret of the environment is missing")
         asked = request.query
         if asked.get("api-version") not in ("2017-09-01", "2019-08-01"):
             raise _refused(400, f"api-version {asked.get('api-version')} is not supported")

@@ -84,6 +84,7 @@ def on_cluster(azure: FakeAzure) -> dict[str, str]:
         "MSI_ENDPOINT": f"{azure.address}/msi/token",
         "MSI_SECRET": azure.state.identity_secret,
         "DEFAULT_IDENTITY_CLIENT_ID": azure.state.managed_client_id,
+        "AZUREML_RUN_ID": "a-run-of-the-test",
     }
 
 

@@ -167,15 +167,21 @@ def test_the_real_libraries_use_managed_identities(azure: FakeAzure) -> None:
     script = """
 import json, os
 from azure.identity import ManagedIdentityCredential
-from azureml.core.authentication import MsiAuthentication
+from azureml.core.authentication import MsiAuthentication, TokenAuthentication
 client = os.environ["DEFAULT_IDENTITY_CLIENT_ID"]
-new = ManagedIdentityCredential(client_id=client).get_token("https://storage.azure.com/.default").token
-old = MsiAuthentication(identity_config={"client_id": client}).get_token().token
-print(json.dumps([new, old]))
+credential = ManagedIdentityCredential(client_id=client)
+new = credential.get_token("https://storage.azure.com/.default").token
+old = TokenAuthentication(lambda a: credential.get_token(f"{a.rstrip('/')}/.default").token).get_token()
+try:
+    said = MsiAuthentication(identity_config={"client_id": client}).get_token().token
+except Exception as error:
+    said = str(error)
+print(json.dumps([new, old, said]))
 """
-    new, old = run(azure.on_cluster(), script)
+    new, old, said = run(azure.on_cluster(), script)
     assert azure.tokens.claims(new, ("https://storage.azure.com",))
     assert azure.tokens.claims(old, ("https://management.azure.com", "https://management.core.windows.net"))
+    assert "401" in said, "a cluster's endpoint refuses MsiAuthentication, which sends no secret"
     azure.assert_clean()
 
 

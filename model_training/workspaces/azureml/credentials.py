@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -19,13 +20,17 @@ if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, TokenCredential
 
 CONNECTION = "aml-workspace-connection"  # the setting WORKSPACE_SVC_CONNECTION
-CLIENT_ID = "DEFAULT_IDENTITY_CLIENT_ID"  # Azure ML sets it on a cluster whose identity a user has assigned
+CLIENT_ID = "DEFAULT_IDENTITY_CLIENT_ID"  # Azure ML sets it on a node; "clientid" where there is no identity
+RUN_ID = "AZUREML_RUN_ID"  # in a job; a compute instance's terminal has an endpoint too, and a person's own login
+_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _ENDPOINTS = (("MSI_ENDPOINT", "MSI_SECRET"), ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"))
 
 
 def on_cluster(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether this machine has a managed identity for its jobs. (Cloud Shell sets MSI_ENDPOINT alone: a person's.)"""
-    return CLIENT_ID in environ or any(all(name in environ for name in pair) for pair in _ENDPOINTS)
+    """Whether this is a job that has a managed identity. (Cloud Shell sets MSI_ENDPOINT alone: a person's.)"""
+    return RUN_ID in environ and (
+        CLIENT_ID in environ or any(all(name in environ for name in pair) for pair in _ENDPOINTS)
+    )
 
 
 def token_credential(subscription_id: str = "", *, connection: str = CONNECTION) -> TokenCredential:
@@ -40,9 +45,11 @@ def token_credential(subscription_id: str = "", *, connection: str = CONNECTION)
 def v1_authentication(subscription_id: str = "", *, connection: str = CONNECTION) -> Any:
     """What `azureml.core.Workspace` takes. Raises: UsageError when nobody is logged in."""
     if on_cluster():
-        from azureml.core.authentication import MsiAuthentication
+        from azureml.core.authentication import TokenAuthentication
 
-        return MsiAuthentication(identity_config=_client_id())
+        # MsiAuthentication asks a cluster's endpoint without its secret, unless this were an app of App Service
+        credential = token_credential(subscription_id, connection=connection)
+        return TokenAuthentication(lambda audience: credential.get_token(f"{audience.rstrip('/')}/.default").token)
     from azureml.core.authentication import AzureCliAuthentication
 
     profile_account(subscription_id, connection=connection)  # the SDK itself would ask for a browser
@@ -119,7 +126,8 @@ def _of_profile(subscription_id: str, connection: str) -> TokenCredential:
 
 def _client_id() -> dict[str, str]:
     """Nothing for an identity of the machine's own (system-assigned)."""
-    return {"client_id": os.environ[CLIENT_ID]} if os.environ.get(CLIENT_ID) else {}
+    named = os.environ.get(CLIENT_ID, "")
+    return {"client_id": named} if _GUID.fullmatch(named) else {}
 
 
 def _managed_hint() -> str:

@@ -7,6 +7,7 @@ service ends when its process does; only one that was made here (`create`) is en
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,19 +18,21 @@ from model_training.workspaces.azureml.naming import check_azure_name
 from model_training.workspaces.azureml.service import Blobs, RunFacts, Service
 from model_training.workspaces.base import Json, Run
 from model_training.workspaces.run_states import ENDED, check_change, run_above
-from scoring.errors import NotFoundError, StorageError
+from scoring.errors import NotFoundError, OfflineError, StorageError, UnavailableError
 
 KIND, PARAMETERS, RESULT, ERROR, OURS = "cva_kind", "cva_parameters", "cva_result", "cva_error", "cva_made_here"
 STEP_RUN = "cva_run"  # on an AutoML run: the run that submitted it
 ELSEWHERE = "in blob storage"
+SUBMITTED_WAITS = (2.0, 5.0, 15.0, 30.0)  # seconds, until a run that was just submitted can be written to
 MAX_TAG = 1000
 MAX_RESULT = 16 << 20  # bytes
 
 
 class AzureRuns:
-    def __init__(self, service: Service, cache: Cache) -> None:
+    def __init__(self, service: Service, cache: Cache, sleep: Callable[[float], None] = time.sleep) -> None:
         self._service = service
         self._cache = cache
+        self._sleep = sleep
 
     def create(self, *, kind: str, experiment: str, parameters: Mapping[str, str]) -> Run:
         check_azure_name(experiment, "experiment")
@@ -70,9 +73,22 @@ class AzureRuns:
             self._service.tag_run(run_id, tags)
 
     def submitted(self, run_id: str, parameters: Mapping[str, str]) -> Run:
-        """Say on a run that the service has made of a pipeline what it was asked for."""
-        self._service.tag_run(run_id, {KIND: "pipeline", **self._parameters(parameters)})
-        return self.get(run_id)
+        """Say on a run that the service has made of a pipeline what it was asked for.
+
+        A run that was just submitted cannot always be found at once. Raises: OfflineError, UnavailableError.
+        """
+        tags = {KIND: "pipeline", **self._parameters(parameters)}
+        for wait in SUBMITTED_WAITS:
+            try:
+                self._service.tag_run(run_id, tags)
+                return self.get(run_id)
+            except (NotFoundError, OfflineError, UnavailableError):
+                self._sleep(wait)
+        try:
+            self._service.tag_run(run_id, tags)
+            return self.get(run_id)
+        except NotFoundError as error:
+            raise OfflineError(f"the service does not show it yet ({error.message})", hint=error.hint) from error
 
     def log(self, run_id: str) -> str:
         return self._service.run_log(run_id)
@@ -116,7 +132,7 @@ class AzureRuns:
             ended_at=facts.ended_at,
             folder=self._cache.run(facts.id),
             result=self._result(facts, whole),
-            error=facts.tags.get(ERROR) or facts.error,
+            error="" if facts.status == "Completed" else facts.tags.get(ERROR) or facts.error,  # an earlier try's
         )
 
     def _result(self, facts: RunFacts, whole: bool) -> Json:

@@ -66,4 +66,4 @@ class AzureWorkspace:
     def runs(self) -> AzureRuns:
         from model_training.workspaces.azureml.runs import AzureRuns
 
-        return AzureRuns(self.service, self.cache)
+        return AzureRuns(self.service, self.cache, self._patience.sleep)

@@ -39,9 +39,10 @@ def run(environment: Mapping[str, str], script: str) -> Any:
     ("names", "expected"),
     [
         ((), False),
-        (("DEFAULT_IDENTITY_CLIENT_ID",), True),
-        (("MSI_ENDPOINT", "MSI_SECRET"), True),
-        (("IDENTITY_ENDPOINT", "IDENTITY_HEADER"), True),
+        (("AZUREML_RUN_ID", "DEFAULT_IDENTITY_CLIENT_ID"), True),
+        (("AZUREML_RUN_ID", "MSI_ENDPOINT", "MSI_SECRET"), True),
+        (("AZUREML_RUN_ID", "IDENTITY_ENDPOINT", "IDENTITY_HEADER"), True),
+        (("DEFAULT_IDENTITY_CLIENT_ID", "MSI_ENDPOINT", "MSI_SECRET"), False),  # a compute instance's terminal
         (("MSI_ENDPOINT",), False),  # Cloud Shell: a person's own login
         (("IDENTITY_ENDPOINT",), False),
         (("AZURE_CLIENT_ID", "AZUREML_RUN_ID"), False),
@@ -70,7 +71,7 @@ def test_a_cluster_uses_its_managed_identity(azure: FakeAzure) -> None:
     """Even where somebody is logged in, too."""
     script = """
 token = token_credential().get_token("https://storage.azure.com/.default").token
-old = v1_authentication().get_token().token
+old = v1_authentication().get_token()
 print(json.dumps([token, old, said(logged_in_subscription)]))
 """
     token, old, said = run({**azure.signed_in(), **azure.on_cluster()}, script)
@@ -132,11 +133,12 @@ def test_a_federated_token_that_has_grown_too_old(azure: FakeAzure) -> None:
 
 
 def test_a_cluster_whose_identity_is_another(azure: FakeAzure) -> None:
-    environment = azure.on_cluster(DEFAULT_IDENTITY_CLIENT_ID="another")
+    another = "0000aaaa-0000-4000-8000-000000000000"
+    environment = azure.on_cluster(DEFAULT_IDENTITY_CLIENT_ID=another)
     script = 'print(json.dumps(said(lambda: token_credential().get_token("https://ml.azure.com/.default"))))'
     kind, _, hint = run(environment, script)
     assert kind == "UsageError"
-    assert "client id another" in hint
+    assert f"client id {another}" in hint
 
 
 def test_the_az_command_is_used_where_azure_cli_core_is_not(azure: FakeAzure, tmp_path: Path) -> None:
