@@ -157,6 +157,7 @@ var allTags = union({ application: 'cv-accelerator', environment: environmentNam
 var acrPush = '8311e382-0749-4cb8-b61a-304f252e45ec'
 var keyVaultSecretsOfficer = 'b86a8fe4-44ce-4948-aee5-eccb2c155cd7'
 var storageBlobDataReader = '2a2b9908-6ea1-4ae2-8e65-a410df84e7d1'
+var storageBlobDataContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
 
 // The server answers preflights itself; the platform's own CORS stays empty, or both would answer.
 var originArguments = join(scoringCorsOrigins, ' --cors-origin ')
@@ -192,15 +193,21 @@ module edgeStorage 'modules/edge-storage.bicep' = {
   }
 }
 
-// The studio shows captures (labelling, previews) and released models as the workspace.
-module workspaceReadsEdge 'modules/container-access.bicep' = [
-  for (container, index) in [edgeCaptureContainer, modelReleaseContainer]: {
-    name: 'workspace-reads-edge-${index}'
+// The studio shows captures and released models as the workspace. Labelling an external datastore asks for Contributor:
+// https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-data-labeling
+var workspaceEdgeRoles = [
+  { container: edgeCaptureContainer, roleId: storageBlobDataContributor }
+  { container: modelReleaseContainer, roleId: storageBlobDataReader }
+]
+
+module workspaceEdgeAccess 'modules/container-access.bicep' = [
+  for (access, index) in workspaceEdgeRoles: {
+    name: 'workspace-edge-access-${index}'
     params: {
       principalId: workspace.outputs.principalId
       storageAccountName: edgeStorage.outputs.name
-      containerName: container
-      roleId: storageBlobDataReader
+      containerName: access.container
+      roleId: access.roleId
     }
   }
 ]
@@ -237,7 +244,7 @@ module cpuCluster 'modules/compute-cluster.bicep' = {
 
 module captureDatastore 'modules/datastore.bicep' = {
   name: 'capture-datastore'
-  dependsOn: [workspaceReadsEdge]
+  dependsOn: [workspaceEdgeAccess]
   params: {
     name: edgeDatastoreName
     workspaceName: workspace.outputs.name
@@ -249,7 +256,7 @@ module captureDatastore 'modules/datastore.bicep' = {
 
 module releaseDatastore 'modules/datastore.bicep' = {
   name: 'release-datastore'
-  dependsOn: [workspaceReadsEdge]
+  dependsOn: [workspaceEdgeAccess]
   params: {
     name: 'modelreleases'
     workspaceName: workspace.outputs.name
