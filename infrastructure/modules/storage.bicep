@@ -23,6 +23,14 @@ param allowSharedKeyAccess bool = false
 @maxValue(365)
 param softDeleteDays int = 7
 
+@description('Optional. Pages that may show and upload blobs in a browser: the studio of Azure ML, under its names.')
+param studioOrigins array = [
+  'https://ml.azure.com'
+  'https://*.ml.azure.com'
+  'https://mlworkspace.azure.ai'
+  'https://ai.azure.com'
+]
+
 @description('Optional. Tags of the account.')
 param tags object = {}
 
@@ -51,6 +59,18 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-06-01' = {
   parent: account
   name: 'default'
   properties: {
+    // What Azure ML sets on an account of its own. A browser lets no other page in, and every call still needs a token.
+    cors: {
+      corsRules: [
+        {
+          allowedOrigins: studioOrigins
+          allowedMethods: ['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELETE']
+          allowedHeaders: ['*']
+          exposedHeaders: ['*']
+          maxAgeInSeconds: 1800
+        }
+      ]
+    }
     deleteRetentionPolicy: {
       enabled: true
       days: softDeleteDays
