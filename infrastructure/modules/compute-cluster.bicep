@@ -46,7 +46,7 @@ resource cluster 'Microsoft.MachineLearningServices/workspaces/computes@2026-05-
   name: name
   location: location
   tags: tags
-  // A system-assigned identity is what DefaultAzureCredential and MsiAuthentication find with no client id given.
+  // Azure ML puts this identity's client id into DEFAULT_IDENTITY_CLIENT_ID on every node; the step passes it on.
   identity: {
     type: 'SystemAssigned'
   }
