@@ -325,6 +325,7 @@ make_rights() {
   [[ $user_roles == yes ]] || return 0
   grant "$me" User 'AzureML Data Scientist'
   grant "$me" User 'Storage Blob Data Contributor'
+  grant "$me" User 'Storage File Data Privileged Contributor' # notebooks: the share that keys would open otherwise
 }
 
 # Entra takes a moment to know a new application everywhere, and a call may come too early.

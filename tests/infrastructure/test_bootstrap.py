@@ -109,7 +109,7 @@ def test_from_nothing_everything_is_made_in_order_and_once(bootstrap: Callable[.
         *["provider register"] * 7,  # nine are needed, two are there
         "group create",
         *connection * 2,
-        *["role assignment create"] * 4,
+        *["role assignment create"] * 5,
     ]
     assert first.tenant["groups"] == {"bottles-rg": "northeurope"}
     assert [app["displayName"] for app in first.tenant["apps"]] == [
@@ -129,6 +129,7 @@ def test_from_nothing_everything_is_made_in_order_and_once(bootstrap: Callable[.
         ("principal-of-app-0", "Role Based Access Control Administrator", GROUP),
         ("me", "AzureML Data Scientist", GROUP),
         ("me", "Storage Blob Data Contributor", GROUP),
+        ("me", "Storage File Data Privileged Contributor", GROUP),
     ]
     assert re.findall("name: (.*)\n *value: (.*)", first.out) == [
         ("SUBSCRIPTION_ID", "sub"),
@@ -155,7 +156,7 @@ def test_what_a_broken_run_left_is_taken_up(bootstrap: Callable[..., Outcome]) -
     whole = bootstrap(*DEVOPS).tenant
     broken = whole["apps"][0] | {"credentials": []}
     again = bootstrap(*DEVOPS, apps=[broken, whole["apps"][1]], roles=whole["roles"][:2])
-    assert kinds(again.made) == ["ad app federated-credential create", *["role assignment create"] * 3], again.err
+    assert kinds(again.made) == ["ad app federated-credential create", *["role assignment create"] * 4], again.err
 
 
 def test_a_run_that_stops_says_that_the_next_one_goes_on(bootstrap: Callable[..., Outcome]) -> None:
