@@ -6,6 +6,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any
 
+from model_training.cli.model_deploy import add_deploy
 from model_training.cli.output import Output, shown
 from scoring.edge.cli_registry import REFERENCE, add_publish, add_pull
 from scoring.edge.registry import AZURE
@@ -32,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     promote.set_defaults(run=promote_model)
     add_pull(verbs, _open_registry)
     add_publish(verbs, _source)
+    add_deploy(verbs)
     return top
 
 

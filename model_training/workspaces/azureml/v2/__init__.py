@@ -44,5 +44,10 @@ class V2Service(EndpointCalls, AutoMLCalls, ModelCalls, AssetCalls):
         return "v2"
 
     @property
+    def client(self) -> Client:
+        """For what only this generation has (`online.py`)."""
+        return self._client
+
+    @property
     def place(self) -> Place:
         return self._client.place
