@@ -21,7 +21,8 @@ from model_training.settings import Settings
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "docs" / "azure-walkthrough.md"
 PAGE = FILE.read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```\n(.*?)^```", PAGE, re.M | re.S)
+FENCED = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.M | re.S)
+BLOCKS = [text for language, text in FENCED if not language]
 PROSE = re.sub(r"^```.*?^```", "", PAGE, flags=re.M | re.S)
 SCRIPTS = (ROOT / "infrastructure" / "bootstrap.sh", *sorted((ROOT / ".pipelines" / "scripts").glob("*.sh")))
 THEIRS = "key based authentication is not permitted"  # the service says it, not we
@@ -77,6 +78,12 @@ def test_options_of_our_scripts_are_theirs() -> None:
         assert [word for word in re.findall(r"--[a-z-]+", rest) if word not in text] == []
 
 
+def test_options_that_stand_alone_are_somebodys() -> None:
+    named = set(re.findall(r"`(--[a-z-]+)", PROSE))
+    assert len(named) > 5
+    assert [option for option in sorted(named) if not re.search(rf"{option}(?![a-z-])", code())] == []
+
+
 def test_every_file_that_it_names_is_there() -> None:
     links = [unquote(link) for link in re.findall(r"\]\(([^)#]+)\)", PAGE) if "://" not in link]
     named = re.findall(
@@ -127,7 +134,7 @@ def test_the_messages_are_found_at_all() -> None:
 
 
 def test_the_job_of_other_families_is_one_that_azure_takes() -> None:
-    [text] = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.M | re.S)
+    [text] = [text for language, text in FENCED if language == "yaml"]
     usual = yaml.safe_load((ROOT / "model_training/job_templates/object_detection.yml").read_text(encoding="utf-8"))
     job = parse_job(yaml.safe_dump({**usual, **yaml.safe_load(text)}), "docs/azure-walkthrough.md", target="azure")
     assert not job.warnings
