@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.pipelines.checker.check import check
 from tests.pipelines.checker.evaluate import FUNCTIONS, evaluate, text
@@ -65,6 +66,22 @@ def job(name: str, more: str = "") -> str:
 def test_nothing_is_wrong_in_our_own_files(tree: Tree) -> None:
     assert len(tree.pipelines) == 4
     assert [str(found) for found in check(tree)] == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "weekly", "trains"), [("Manual", "no", True), ("Schedule", "no", False), ("Schedule", "yes", True)]
+)
+def test_the_schedule_spends_nothing_until_somebody_says_yes(
+    tree: Tree, reason: str, weekly: str, trains: bool
+) -> None:
+    """And it is shipped with "no"; the later stages follow the first one, as they state no condition."""
+    pipeline = yaml.safe_load(tree.texts[".pipelines/train_model.yml"])
+    assert pipeline["schedules"] and {"name": "train_weekly", "value": "no"} in pipeline["variables"]
+    submit, rest = pipeline["stages"]
+    condition = submit["condition"].replace("succeeded()", "true")
+    variables = {"variables": {"build.reason": reason, "train_weekly": weekly}}
+    assert text(evaluate(parse(condition), variables)) == str(trains)
+    assert not [stage for stages in rest.values() for stage in stages if "condition" in stage]
 
 
 STAGE = "  - stage: A\n    jobs:\n"
