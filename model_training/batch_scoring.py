@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from model_training.errors import DataError
 from model_training.workspaces.base import Event, Reporter, Workspace, silent
 from scoring.batch.inputs import Item
+from scoring.errors import NotFoundError
 
 if TYPE_CHECKING:
     from scoring.batch.journal import Totals
@@ -41,7 +43,8 @@ def score_dataset(
 ) -> ScoredDataset:
     """`model_name` is NAME (the champion), NAME:3 or NAME@latest.
 
-    Raises: NotFoundError (data set, model), IntegrityError (the model's files), what reading the images raises.
+    An image that is gone or cannot be read is a row of errors.jsonl. Raises: NotFoundError (data set, model),
+    IntegrityError (the model's files), DataError (not one image could be scored).
     """
     from scoring.batch.rows import Scorer
     from scoring.batch.run import run_batch
@@ -57,16 +60,27 @@ def score_dataset(
 
     def inputs() -> Iterator[Item]:
         for row in rows:
-            path = workspace.datastores.resolve(row.image_url, dataset.path / "data.jsonl")
-            yield Item(row.file_name or row.image_url, str(path))
+            yield Item(row.file_name or row.image_url, _path(workspace, row.image_url, dataset.path / "data.jsonl"))
 
     header = {"model": model.reference, "manifest_sha256": sha256_of(model.path / "manifest.json")}
     scorer = Scorer(Detector.load(load_bundle(model.path)), model.reference)
     done = run_batch(scorer, inputs, folder, header, workers=_cores(), tell=_progress(reporter, len(rows)))
     totals = done.totals
+    if totals.images and totals.failed == totals.images:
+        raise DataError(
+            f"none of the {totals.images} images of {dataset.reference} could be scored",
+            hint=f"{folder / 'errors.jsonl'} says why for each",
+        )
     return ScoredDataset(
         dataset.reference, model.name, model.version, totals.images, totals.failed, totals.boxes, folder
     )
+
+
+def _path(workspace: Workspace, image_url: str, beside: Path) -> str:
+    try:
+        return str(workspace.datastores.resolve(image_url, beside))
+    except NotFoundError:
+        return image_url  # nothing bears that name: its row says so
 
 
 def _progress(reporter: Reporter, total: int) -> Any:

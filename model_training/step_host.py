@@ -10,7 +10,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from scoring.errors import CancelledError, CvaError, UsageError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PLACE = ("AZUREML_ARM_SUBSCRIPTION", "AZUREML_ARM_RESOURCEGROUP", "AZUREML_ARM_WORKSPACE_NAME")  # set for every run
 RUN_ID = "AZUREML_RUN_ID"
+STOPPED = "the step was told to stop"
 
 Work = Callable[["AzureWorkspace", str], dict[str, Any]]
 
@@ -44,17 +45,21 @@ def host(generation: str, work: Work) -> int:
     signal.signal(signal.SIGTERM, _stop)
     try:
         workspace, run_id = open_here(generation, os.environ)
+        runs = [run_id, *_above(workspace, run_id)]
     except CvaError as error:
         return _failed(error)
-    runs = [run_id, *_above(workspace, run_id)]
     try:
         result = work(workspace, run_id)
         for each in runs:
             workspace.runs.note(each, result=result)
-    except CvaError as error:
-        for each in runs:
-            workspace.runs.note(each, error=str(error))
-        return _failed(error)
+    except (CvaError, KeyboardInterrupt) as error:
+        failure = error if isinstance(error, CvaError) else CancelledError(STOPPED, hint="submit the endpoint again")
+        code = _failed(failure)  # said first: the run may be out of reach
+        _note(workspace, runs, str(failure))
+        return code
+    except Exception as error:  # a mistake of ours: Python says where, the run says that
+        _note(workspace, runs, f"{type(error).__name__}: {error}")
+        raise
     print(json.dumps(result))
     return 0
 
@@ -82,8 +87,18 @@ def say(event: Event) -> None:
     print(f"==> {event.text}" if event.kind == "stage" else f"    {event.text}", flush=True)
 
 
+def _note(workspace: AzureWorkspace, runs: Sequence[str], text: str) -> None:
+    try:
+        for each in runs:
+            workspace.runs.note(each, error=text)
+    except CvaError as error:
+        print(f"that could not be kept with the run: {error.message}", file=sys.stderr, flush=True)
+
+
 def _stop(number: int, frame: object) -> None:
-    raise CancelledError("the step was told to stop", hint="submit the endpoint again")
+    """An interrupt, which no SDK takes for a failed call of its own; told again, the work goes on ending."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt(STOPPED)
 
 
 def _failed(error: CvaError) -> int:

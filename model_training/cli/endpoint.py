@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from model_training.cli.endpoint_submit import add_submit
 from model_training.cli.output import Output
+from model_training.workspaces.base import TRAINING
 from scoring.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
@@ -109,6 +110,10 @@ def _description(args: argparse.Namespace, settings: Settings) -> str:
 
 def _say_of_azure(settings: Settings, template: str, kind: str, out: Output) -> None:
     """What a person should know before a version is there."""
+    from model_training.publishing import untracked
+
+    if left := untracked():
+        out.warn(f"git does not know {', '.join(left)}, so it is not published; git add what the step needs")
     if settings.azureml_sdk == "v1":
         out.warn("SDK v1's support ended on 30 June 2026; endpoints go on working. AZUREML_SDK: v2 is its successor")
     if kind == "training" and "yolov5" in template:
@@ -153,13 +158,16 @@ def show_endpoint(args: argparse.Namespace, out: Output) -> dict[str, Any]:
             for v in reversed(versions)
         ],
     )
-    out.say(f"parameters: {', '.join(PARAMETERS)} (compute_name)")
+    kind = endpoints.version(endpoint.name).kind
+    parameters = PARAMETERS if kind == TRAINING else PARAMETERS[:2]
+    out.say(f"parameters: {', '.join(parameters)}{' (compute_name)' if kind == TRAINING else ''}")
     out.say(f"REST: POST {endpoints.rest_url(endpoint.name)}")
     return {
         "endpoint": endpoint.name,
         "default_version": endpoint.default_version,
         "submit": endpoints.rest_url(endpoint.name),
-        "parameters": list(PARAMETERS),
+        "kind": kind,
+        "parameters": list(parameters),
         "versions": [
             {
                 "version": v.version,

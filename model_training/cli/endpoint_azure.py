@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from model_training.cli.endpoint_submit import choose_endpoint, cluster_of, experiment_of, metrics_text
 from model_training.cli.output import Output
 from model_training.workspaces.base import TRAINING
-from scoring.errors import OfflineError, TrainingError, UnavailableError, UsageError
+from scoring.errors import CancelledError, OfflineError, TrainingError, UnavailableError, UsageError
 
 if TYPE_CHECKING:
     from model_training.workspaces.azureml.workspace import AzureWorkspace
@@ -41,13 +41,13 @@ def submit_there(args: argparse.Namespace, out: Output) -> dict[str, Any]:
         cluster=cluster,
         version=args.pipeline_version,
     )
-    link = workspace.service.run(run.id).portal_url
     out.say(f"run {run.id}: {published.endpoint} version {published.version} on {args.dataset_name}")
+    link = _link(workspace, run.id)
     if link:
         out.say(link)
     out.say(f"it goes on by itself; see: cva job show {run.id} --workspace azureml")
     if args.wait:
-        run = follow(workspace, run.id, out)
+        run = follow(workspace, run.id, out, SECONDS)
     return {
         "run": run.id,
         "status": run.status,
@@ -58,37 +58,65 @@ def submit_there(args: argparse.Namespace, out: Output) -> dict[str, Any]:
     }
 
 
-def follow(workspace: AzureWorkspace, run_id: str, out: Output, seconds: float = SECONDS) -> Run:
-    """Ask until it has ended, and say each change. Raises: TrainingError where it failed."""
+def _link(workspace: AzureWorkspace, run_id: str) -> str:
+    """Where the studio shows it; the run is submitted, and this is no reason to say that it failed."""
+    try:
+        return workspace.service.run(run_id).portal_url
+    except (OfflineError, UnavailableError):
+        return ""
+
+
+def follow(workspace: AzureWorkspace, run_id: str, out: Output, seconds: float) -> Run:
+    """Ask until it has ended, and say each change.
+
+    Raises: TrainingError where it failed; CancelledError where a person stops waiting, which does not stop the run.
+    """
+    try:
+        run = _ended(workspace, run_id, out, seconds)
+    except KeyboardInterrupt as stop:
+        hint = f"see, or stop it: cva job show|cancel {run_id} --workspace azureml"
+        raise CancelledError(f"run {run_id} goes on; nothing waits for it any more", hint=hint) from stop
+    if run.status != "Completed":
+        raise TrainingError(
+            f"run {run.id} {run.status.lower()}: {run.error or 'see its log'}",
+            hint=f"cva job show {run.id} --workspace azureml",
+        )
+    if "predictions" in run.result:
+        out.say(f"predictions: {run.result['predictions']}")
+    elif run.result.get("model"):
+        out.say(f"{run.result['model']}:{run.result['version']}: {metrics_text(run.result.get('metrics', {}))}")
+    return run
+
+
+def _ended(workspace: AzureWorkspace, run_id: str, out: Output, seconds: float) -> Run:
     before = ""
     while True:
+        wait = seconds
         try:
             run = workspace.runs.get(run_id)
         except (OfflineError, UnavailableError) as error:
             out.warn(f"{error.message}; asking again")
+            wait = max(seconds, getattr(error, "retry_after", 0))
         else:
             if run.status != before:
                 out.say(f"{time.strftime('%H:%M:%S')} {run.status}")
                 before = run.status
             if run.status in ENDED:
-                break
-        time.sleep(seconds)
-    if run.status != "Completed":
-        raise TrainingError(
-            f"run {run.id} {run.status.lower()}: {run.error or 'see its log'}", hint=f"cva job show {run.id}"
-        )
-    if run.result.get("model"):
-        out.say(f"{run.result['model']}:{run.result['version']}: {metrics_text(run.result.get('metrics', {}))}")
-    return run
+                return run
+        time.sleep(wait)
 
 
 def _plan(
     workspace: AzureWorkspace, published: PublishedPipeline, cluster: str, args: argparse.Namespace, out: Output
 ) -> dict[str, Any]:
     """Everything that a submission checks. Raises: NotFoundError, UsageError."""
+    from model_training.workspaces.azureml.naming import check_azure_name
+
+    check_azure_name(args.experiment or experiment_of(published), "experiment")
     dataset = workspace.datasets.find(args.dataset_name)
     found = {"dataset": f"{dataset.name}:{dataset.version}", "model": args.model_name}
     if published.kind == TRAINING:
+        check_azure_name(args.model_name, "model")
         workspace.automl.check(cluster)
         found["cluster"] = cluster
     else:

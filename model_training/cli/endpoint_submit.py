@@ -26,8 +26,9 @@ def add_submit(verbs: Any) -> None:
     command.add_argument("--register", choices=("always", "if-better"), help="(default always)")
     command.add_argument("--budget-minutes", type=float, help="wall clock of the sweep; sizes follow from it")
     command.add_argument("--model-size", metavar="SIZE", help="pico, nano, small, medium, large or extra_large")
-    command.add_argument("--no-wait", action="store_true", help="start it in a process of its own and return")
-    command.add_argument("--wait", action="store_true", help="on Azure: follow it to its end; locally that is usual")
+    wait = command.add_mutually_exclusive_group()
+    wait.add_argument("--no-wait", action="store_true", help="start it in a process of its own and return")
+    wait.add_argument("--wait", action="store_true", help="on Azure: follow it to its end; locally that is usual")
     command.add_argument("--dry-run", action="store_true", help="check everything and start nothing")
     command.add_argument("--new", action="store_true", help="do not go on with an interrupted run of the same")
     command.set_defaults(run=submit, long=True)
@@ -65,7 +66,7 @@ def submit(args: argparse.Namespace, out: Output) -> dict[str, Any]:
 
         warn_of_hours(out)
     if args.dry_run:
-        dataset = check(workspace, asked)
+        dataset = check(workspace, published, asked)
         out.say(
             f"would run {published.endpoint} version {published.version} on the {dataset.images} images"
             f" of {dataset.reference}"

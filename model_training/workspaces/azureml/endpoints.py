@@ -22,7 +22,7 @@ from model_training.workspaces.azureml.service import (
 from model_training.workspaces.base import BATCH_SCORING, TRAINING, Endpoint, Json, PublishedPipeline, Run, check_kind
 from model_training.workspaces.names import check_name, now
 from model_training.workspaces.references import SUFFIXES
-from scoring.errors import NotFoundError, UsageError
+from scoring.errors import NotFoundError, OfflineError, UnavailableError, UsageError
 
 if TYPE_CHECKING:
     from model_training.jobs.spec import JobSpec
@@ -131,7 +131,11 @@ class AzureEndpoints:
             self._workspace.models.find(model_name)
         run = self._service.submit(name, version=version, experiment=experiment, parameters=parameters)
         asked = {**parameters, "endpoint": name, "endpoint_version": str(number)}
-        return self._workspace.runs.submitted(run.id, asked)
+        try:
+            return self._workspace.runs.submitted(run.id, asked)
+        except (OfflineError, UnavailableError) as error:  # saying only that would have it submitted, and paid, twice
+            hint = f"do not submit it again; see: cva job show {run.id}"
+            raise OfflineError(f"run {run.id} is submitted, but: {error.message}", hint=hint) from error
 
     def _facts(self, name: str) -> EndpointFacts:
         try:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from model_training.workspaces.base import Run
+from model_training.workspaces.base import TRAINING, Run
 from model_training.workspaces.local import submissions
 from scoring.errors import ConflictError, NotFoundError, UsageError
 from scoring.keys import allowed
@@ -114,7 +114,7 @@ class EndpointApi:
 
     def _submit(self, name: str, request: Request) -> Answer:
         published = self.workspace.endpoints.version(name)
-        asked = _submission(_json(request))
+        asked = _submission(_json(request), PARAMETERS if published.kind == TRAINING else PARAMETERS[:2])
         try:
             run = submissions.create(self.workspace, published, asked)
         except NotFoundError as error:  # a data set or cluster: the body's fault, not the address's
@@ -154,7 +154,8 @@ def _json(request: Request) -> dict[str, Any]:
     return value
 
 
-def _submission(body: Mapping[str, Any]) -> submissions.Submission:
+def _submission(body: Mapping[str, Any], needed: Sequence[str]) -> submissions.Submission:
+    """`needed` of the three parameters must be given."""
     unknown = sorted(set(body) - set(BODY))
     if unknown:
         raise Refused(400, f"unknown in the body: {', '.join(unknown)}; expected {', '.join(BODY)}")
@@ -163,18 +164,18 @@ def _submission(body: Mapping[str, Any]) -> submissions.Submission:
     values = _strings(body.get("ParameterAssignments"), "ParameterAssignments")
     if "compute_name" in values:  # the older name
         values.setdefault("cluster", values.pop("compute_name"))
-    missing, extra = sorted(set(PARAMETERS) - set(values)), sorted(set(values) - set(PARAMETERS))
+    missing, extra = sorted(set(needed) - set(values)), sorted(set(values) - set(PARAMETERS))
     if missing or extra:
         found = "; ".join(
             f"{word}: {', '.join(names)}" for word, names in (("missing", missing), ("unknown", extra)) if names
         )
-        raise Refused(400, f"ParameterAssignments: expected {', '.join(PARAMETERS)}; {found}")
+        raise Refused(400, f"ParameterAssignments: expected {', '.join(needed)}; {found}")
     named = _strings({key: body.get(key, "") for key in ("ExperimentName", "RunSource")}, "the body")
     return submissions.Submission(
         named["ExperimentName"],
         values["dataset_name"],
         values["model_name"],
-        values["cluster"],
+        values.get("cluster", "local"),
         source=named["RunSource"] or "REST",
     )
 

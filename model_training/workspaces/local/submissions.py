@@ -42,8 +42,12 @@ class Submission:
     model_size: str = ""  # pico to extra_large; empty: what the template or the budget says
 
 
-def check(workspace: LocalWorkspace, asked: Submission) -> Dataset:
+def check(workspace: LocalWorkspace, published: PublishedPipeline, asked: Submission) -> Dataset:
     """Raises: UsageError, NotFoundError."""
+    if published.kind != TRAINING:
+        check_scoring(asked)
+        workspace.models.get(asked.model_name)
+        return workspace.datasets.get(asked.dataset_name)
     check_name(asked.experiment, "experiment")
     check_name(asked.model_name.partition(":")[0].partition("@")[0], "model")
     if asked.register not in REGISTER:
@@ -58,9 +62,20 @@ def check(workspace: LocalWorkspace, asked: Submission) -> Dataset:
     return workspace.datasets.get(asked.dataset_name)
 
 
+def check_scoring(asked: Submission) -> None:
+    """Raises: UsageError for what only training knows."""
+    check_name(asked.experiment, "experiment")
+    given = {"budget_minutes": asked.budget_minutes, "model_size": asked.model_size}
+    wrong = [name for name, value in given.items() if value] + ["register"] * (asked.register != "always")
+    if wrong:
+        raise UsageError(
+            f"{', '.join(wrong)}: batch scoring trains nothing", hint="leave it out, or choose a training endpoint"
+        )
+
+
 def create(workspace: LocalWorkspace, published: PublishedPipeline, asked: Submission) -> Run:
     """The run, not yet started: a new one, or the one that the same submission began and did not finish."""
-    dataset = check(workspace, asked)
+    dataset = check(workspace, published, asked)
     parameters = {
         "dataset_name": asked.dataset_name,
         "model_name": asked.model_name,
@@ -123,13 +138,10 @@ def execute(workspace: LocalWorkspace, run_id: str, reporter: Reporter = silent,
         workspace.runs.update(run_id, status="Running")
         folder = workspace.runs.get(run_id).folder
         run, tell = workspace.runs.get(run_id), tee(workspace, run_id, reporter)
-        if (
-            workspace.endpoints.version(run.parameters["endpoint"], int(run.parameters["endpoint_version"])).kind
-            == TRAINING
-        ):
-            result = _result(_train(workspace, run, tell), folder)
-        else:
+        if "model" in run.parameters:  # of batch scoring: the version that the name meant
             result = _score(workspace, run, tell)
+        else:
+            result = _result(_train(workspace, run, tell), folder)
         workspace.runs.update(run_id, status="Completed", result=result)
     return workspace.runs.get(run_id)
 
