@@ -222,14 +222,22 @@ def _run_json(run: Run) -> dict[str, Any]:
 
 
 def show_run(args: argparse.Namespace, out: Output) -> dict[str, Any]:
+    from model_training.cli.endpoint_submit import metrics_text
     from model_training.sweep.files import read_json
     from model_training.sweep.progress import leaderboard_text
+    from model_training.workspaces.azureml.workspace import AzureWorkspace
     from model_training.workspaces.open import open_workspace
 
     workspace = open_workspace()
     run = workspace.runs.get(args.id)
     facts = {key: value for key, value in _run_json(run).items() if isinstance(value, str) and value}
-    out.table(["", ""], [*facts.items(), *sorted(run.parameters.items()), ("folder", run.folder)])
+    url = workspace.service.run(run.id).portal_url if isinstance(workspace, AzureWorkspace) else ""
+    place = ("in the studio", url) if url else ("folder", run.folder)
+    out.table(["what", "value"], [*facts.items(), *sorted(run.parameters.items()), place])
+    if run.result.get("model") and run.result.get("version"):
+        champion = " (champion)" if run.result.get("champion") else ""
+        measured = metrics_text(run.result.get("metrics") or {})
+        out.say(f"\n{run.result['model']}:{run.result['version']}{champion}: {measured}")
     leaderboard = read_json(run.folder / "sweep" / "leaderboard.json")
     if leaderboard:
         out.say(f"\n{leaderboard_text(leaderboard)}")
@@ -238,6 +246,7 @@ def show_run(args: argparse.Namespace, out: Output) -> dict[str, Any]:
     return {
         **_run_json(run),
         "leaderboard": leaderboard,
+        "url": url,
         "paths": {**run.result.get("paths", {}), "run": str(run.folder)},
     }
 

@@ -1,4 +1,4 @@
-"""`cva model deploy`: a registered version on a managed online endpoint of the Azure ML workspace. Parses and prints."""
+"""`cva model deploy`: a registered version on a managed online endpoint of Azure ML. Parses and prints."""
 
 from __future__ import annotations
 
