@@ -128,8 +128,11 @@ def test_the_endpoint_of_a_cluster(azure: FakeAzure, http: requests.Session) -> 
     assert http.get(address, params={**query, "clientid": "other"}, headers=secret).status_code == 400
     assert http.get(address, params={**query, "resource": "https://x"}, headers=secret).status_code == 400
     old = {"resource": "https://management.azure.com/", "client_id": client}  # as SDK v1 asks
-    assert http.post(address, data=old, headers={"Metadata": "true"}).json()["token_type"] == "Bearer"
-    assert http.post(address, data=old).status_code == 400
+    metadata = {"Metadata": "true"}
+    assert http.post(address, data=old, headers={**metadata, **secret}).json()["token_type"] == "Bearer"
+    assert http.post(address, data=old, headers=secret).status_code == 400
+    refused = http.post(address, data=old, headers=metadata)
+    assert (refused.status_code, "Invalid secret token header" in refused.text) == (401, True)
 
 
 def test_the_metadata_address(azure: FakeAzure, http: requests.Session) -> None:

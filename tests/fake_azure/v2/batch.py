@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 ROUTES = Routes("arm")
 SCORING = Routes("azureml")
 LONGEST_TAG = 256
+MOST_DEPLOYMENTS = 20
 
 
 @ROUTES.route("GET", "{WS}/batchEndpoints")
@@ -79,6 +80,10 @@ def put_deployment(azure: FakeAzure, request: Request, name: str, deployment: st
     digits = deployment.removeprefix("v")
     number = int(digits) if digits.isdigit() else len(record.versions) + 1
     existed = number in record.versions
+    if not existed and len(record.versions) >= MOST_DEPLOYMENTS:
+        raise arm_error(
+            400, "UserError", f"The endpoint {name} has {MOST_DEPLOYMENTS} deployments, which is the limit."
+        )
     version = VersionRecord(deployment, number, sent.get("description") or "", body=body, extra={"spec": spec})
     version.parameters = {key: str(value.get("default", "")) for key, value in (spec.get("inputs") or {}).items()}
     version.tags = dict(body.get("tags") or {})
@@ -87,6 +92,18 @@ def put_deployment(azure: FakeAzure, request: Request, name: str, deployment: st
     record.versions[number] = version
     answer = _deployment(azure.state, record, version)
     return answer if existed else accepted(azure, answer, 201, answer)
+
+
+@ROUTES.route("DELETE", "{WS}/batchEndpoints/(?P<name>[^/]+)/deployments/(?P<deployment>[^/]+)")
+def delete_deployment(azure: FakeAzure, request: Request, name: str, deployment: str) -> Answer:
+    record = _found(azure.state, name)
+    number = next((number for number, each in record.versions.items() if each.id == deployment), None)
+    if number is None:
+        return Reply(204)
+    if number == record.default:
+        raise arm_error(400, "UserError", f"The deployment {deployment} is the default of {name}.")
+    del record.versions[number]
+    return accepted(azure, {})
 
 
 @SCORING.route("POST", "/jobs", audience=ML)

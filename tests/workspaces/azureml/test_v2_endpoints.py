@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from model_training.workspaces.azureml.service import PublishRequest, StepCode
-from model_training.workspaces.azureml.v2.naming import endpoint_name
-from scoring.errors import NotFoundError, UsageError
+from model_training.workspaces.azureml.v2.naming import component_name, endpoint_name
+from scoring.errors import ConflictError, NotFoundError, UsageError
 from tests.workspaces.azureml.remote import Remote
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def request(folder: Path, name: str = NAME, **properties: str) -> PublishRequest
 
 
 def spec_of(azure: FakeAzure, version: int = 1) -> dict[str, Any]:
-    record = azure.state.endpoints[endpoint_name(NAME)]
+    record = azure.state.endpoints[endpoint_name(NAME, azure.state.arm_path)]
     spec: dict[str, Any] = record.versions[version].extra["spec"]
     return spec
 
@@ -181,6 +181,62 @@ def test_a_version_that_another_publisher_took_meanwhile_is_not_lost(
     third = v2.publish(request(step_folder, build_id="2"))
     assert third.version == 3
     assert sorted(v2.endpoint(NAME).versions) == [1, 3]
+
+
+def test_a_name_that_is_taken_in_the_region_is_said_to_be_so(azure: FakeAzure, v2: Remote, step_folder: Path) -> None:
+    said = "The specified endpoint name 'x' is not available. Endpoint names must be unique within the region."
+    azure.fail_next("PUT", r"/batchEndpoints/[^/]+\?", 400, code="UserError", message=said)
+    with pytest.raises(ConflictError, match="taken in this region") as caught:
+        v2.publish(request(step_folder))
+    assert "--name" in caught.value.hint
+
+
+def test_another_refusal_of_an_endpoint_is_said_as_it_is(azure: FakeAzure, v2: Remote, step_folder: Path) -> None:
+    azure.fail_next("PUT", r"/batchEndpoints/[^/]+\?", 400, code="UserError", message="no such identity")
+    with pytest.raises(UsageError, match="no such identity"):
+        v2.publish(request(step_folder))
+
+
+def filled(azure: FakeAzure, numbers: range, name: str = "v{:02}") -> None:
+    """More deployments of the first version's kind, and the components that they stand on."""
+    from tests.fake_azure.state import VersionRecord
+
+    record = azure.state.endpoints[endpoint_name(NAME, azure.state.arm_path)]
+    first, components = record.versions[1], azure.state.own["v2"]["components"]
+    full = component_name(NAME)
+    component = components[full, "1"]
+    for number in numbers:
+        record.versions[number] = VersionRecord(name.format(number), number, body=first.body, extra=first.extra)
+        components[full, str(number)] = {**component, "name": str(number)}
+
+
+def test_the_oldest_versions_make_room_and_the_default_and_the_newest_stay(
+    azure: FakeAzure, v2: Remote, step_folder: Path
+) -> None:
+    """The service takes 20 deployments; whoever merges for the 21st time publishes all the same."""
+    v2.publish(request(step_folder))
+    filled(azure, range(2, 19))
+    assert v2.publish(request(step_folder, build_id="19")).properties == {"build_id": "19"}
+    assert len(v2.endpoint(NAME).versions) == 19
+    published = v2.publish(request(step_folder, build_id="20"))
+    assert (published.version, published.properties["removed_versions"]) == (20, "2, 3, 4, 5, 6, 7, 8, 9, 10")
+    found = v2.endpoint(NAME)
+    assert (found.default_version, sorted(found.versions)) == (1, [1, *range(11, 21)])
+    assert found.versions[20].properties == published.properties
+    for call in (lambda: v2.set_default(NAME, 2), lambda: v2.submit(NAME, version=2, experiment="e", parameters=GIVEN)):
+        with pytest.raises(NotFoundError, match="has no version 2; versions: 1, 11, 12"):
+            call()
+    assert v2.publish(request(step_folder)).version == 21
+    azure.assert_clean()
+
+
+def test_deployments_of_others_are_left_alone_and_count(azure: FakeAzure, v2: Remote, step_folder: Path) -> None:
+    v2.publish(request(step_folder))
+    filled(azure, range(2, 21), "others-{}")
+    with pytest.raises(UsageError, match="20 deployments"):
+        v2.publish(request(step_folder))
+    assert sorted(v2.endpoint(NAME).versions) == [1]
+    assert not azure.requests.find("DELETE")
 
 
 def test_a_batch_scoring_endpoint_has_its_two_parameters(azure: FakeAzure, v2: Remote, step_folder: Path) -> None:

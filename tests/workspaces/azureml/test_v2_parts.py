@@ -19,6 +19,7 @@ from model_training.workspaces.azureml.v2.naming import (
     deployment_version,
     endpoint_name,
 )
+from model_training.workspaces.azureml.v2.room import crowded_out
 from model_training.workspaces.azureml.v2.times import moment
 from model_training.workspaces.azureml.v2.versions import number, take_next
 from model_training.workspaces.names import NAME
@@ -40,6 +41,30 @@ def test_any_name_of_ours_becomes_a_name_of_a_batch_endpoint(name: str) -> None:
 @given(NAMES, NAMES)
 def test_two_names_never_share_an_endpoint(one: str, other: str) -> None:
     assert (endpoint_name(one) == endpoint_name(other)) == (one == other)
+
+
+@given(NAMES)
+def test_two_workspaces_never_share_a_name_and_case_is_none_of_it(name: str) -> None:
+    """A batch endpoint's name is unique in a whole region: a development and a production workspace may share one."""
+    one, other = (f"/subscriptions/0/resourceGroups/caps/{each}" for each in ("dev", "prod"))
+    assert endpoint_name(name, one) != endpoint_name(name, other)
+    assert endpoint_name(name, one) == endpoint_name(name, one.upper())
+    assert len(endpoint_name(name, one)) <= LONGEST
+
+
+@pytest.mark.parametrize(
+    ("names", "default", "gone"),
+    [
+        ([f"v{n:02}" for n in range(1, 19)], 1, []),
+        ([f"v{n:02}" for n in range(1, 20)], 1, [2, 3, 4, 5, 6, 7, 8, 9, 10]),
+        ([f"v{n:02}" for n in range(1, 20)], 19, [1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        ([f"v{n:02}" for n in range(1, 20)], None, [1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        ([*(f"other-{n}" for n in range(17)), "v01", "v02", "v03"], 2, [1]),  # the default and the newest stay
+        ([f"other-{n}" for n in range(20)], None, []),
+    ],
+)
+def test_the_oldest_are_crowded_out(names: list[str], default: int | None, gone: list[int]) -> None:
+    assert crowded_out(names, default=default) == gone
 
 
 @given(st.integers(1, 10**6))

@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import logging
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from model_training.workspaces.azureml.service import EndpointFacts, PublishedFacts, PublishRequest, RunFacts
@@ -24,11 +26,13 @@ from model_training.workspaces.azureml.v2.naming import (
     deployment_version,
     endpoint_name,
 )
+from model_training.workspaces.azureml.v2.room import REMOVED, crowded_out, name_taken
 from model_training.workspaces.azureml.v2.runs import RunCalls
 from model_training.workspaces.azureml.v2.times import moment
 from model_training.workspaces.azureml.v2.versions import number, take_next
 from scoring.errors import ConflictError, NotFoundError, UsageError
 
+logger = logging.getLogger(__name__)
 LONGEST_TAG = 256  # of a resource's tag
 
 
@@ -51,7 +55,8 @@ class EndpointCalls(RunCalls):
             existing, lambda v: self._component(request, v, environment), f"endpoint {request.endpoint}"
         )
         endpoint = self._ensured(request)
-        deployment = self._deployed(request, endpoint.name, version, component)
+        properties = {**request.properties, **self._room_for_one_more(endpoint)}
+        deployment = self._deployed(replace(request, properties=properties), endpoint.name, version, component)
         if _default_of(endpoint) is None:
             self._point(endpoint, version)
         return PublishedFacts(
@@ -60,7 +65,7 @@ class EndpointCalls(RunCalls):
             id=deployment_name(version),
             description=request.description,
             created_at=deployment.created_at,
-            properties=dict(request.properties),
+            properties=properties,
         )
 
     @translated
@@ -80,7 +85,7 @@ class EndpointCalls(RunCalls):
             self._require(name, version)
         # The deployment is always named: the SDK keeps the header of an earlier call that named one.
         job = self._ml.batch_endpoints.invoke(
-            endpoint_name=endpoint_name(name),
+            endpoint_name=self._short(name),
             deployment_name=deployment_name(chosen),
             inputs={key: Input(type="string", default=value) for key, value in parameters.items()},
             experiment_name=experiment,
@@ -119,18 +124,28 @@ class EndpointCalls(RunCalls):
         from azure.ai.ml.entities import BatchEndpoint
         from azure.core.exceptions import ResourceNotFoundError
 
-        name = endpoint_name(request.endpoint)
+        name = self._short(request.endpoint)
         try:
             found = self._ml.batch_endpoints.get(name)
         except ResourceNotFoundError:
             made = BatchEndpoint(name=name, description=request.description, tags={NAME_TAG: request.endpoint})
-            return self._ml.batch_endpoints.begin_create_or_update(made).result()
+            with name_taken(name):
+                return self._ml.batch_endpoints.begin_create_or_update(made).result()
         if (found.tags or {}).get(NAME_TAG) != request.endpoint:
             raise ConflictError(
                 f"the batch endpoint {name} exists and is not '{request.endpoint}'",
                 hint="publish under another name: cva endpoint publish --name",
             )
         return found
+
+    def _room_for_one_more(self, endpoint: Any) -> dict[str, str]:
+        """The oldest deployments go where the service takes no more; what went is a property of what comes."""
+        url = self._client.resource(f"batchEndpoints/{endpoint.name}/deployments")
+        gone = crowded_out([str(item["name"]) for item in self._listed(url)], default=_default_of(endpoint))
+        for version in gone:
+            logger.warning("endpoint %s: version %d is removed to make room", endpoint.tags[NAME_TAG], version)
+            self._ml.batch_deployments.begin_delete(deployment_name(version), endpoint.name).result()
+        return {REMOVED: ", ".join(map(str, gone))} if gone else {}
 
     def _deployed(self, request: PublishRequest, endpoint: str, version: int, component: str) -> PublishedFacts:
         from azure.ai.ml.entities import PipelineComponentBatchDeployment
@@ -157,7 +172,7 @@ class EndpointCalls(RunCalls):
         from azure.core.exceptions import ResourceNotFoundError
 
         try:
-            found = self._ml.batch_endpoints.get(endpoint_name(name))
+            found = self._ml.batch_endpoints.get(self._short(name))
         except ResourceNotFoundError:
             found = None
         if found is None or (found.tags or {}).get(NAME_TAG) != name:
@@ -183,10 +198,13 @@ class EndpointCalls(RunCalls):
         )
 
     def _deployments(self, name: str) -> dict[int, PublishedFacts]:
-        url = self._client.resource(f"batchEndpoints/{endpoint_name(name)}/deployments")
+        url = self._client.resource(f"batchEndpoints/{self._short(name)}/deployments")
         found = [item for item in self._listed(url) if deployment_version(item["name"])]
         facts = [_published(name, item) for item in found]
         return {each.version: each for each in sorted(facts, key=lambda each: each.version)}
+
+    def _short(self, name: str) -> str:
+        return endpoint_name(name, self._client.place.arm_path)
 
     def _listed(self, url: str) -> Iterator[dict[str, Any]]:
         """A list of the resource manager as it is: the SDK's own reading of a deployment loses when it was made."""

@@ -1,6 +1,7 @@
 """How a full name and a version are spelt where batch endpoints allow little: 3-32 letters, digits and hyphens.
 
-Knows no SDK. The full name stands in the endpoint's tag.
+An endpoint's name is also a host's, unique in a whole Azure region: the workspace is part of what is hashed. Knows no
+SDK. The full name stands in the endpoint's tag.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ LONGEST = 32
 _DEPLOYMENT = re.compile(r"v(0[1-9]|[1-9][0-9]+)")
 
 
-def endpoint_name(full: str) -> str:
-    """The same for the same name, another for any other: readable letters and eight of its hash."""
-    digest = hashlib.sha256(full.encode()).hexdigest()[:8]
+def endpoint_name(full: str, workspace: str = "") -> str:
+    """The same for the same name in the same workspace (its ARM path), another for any other: letters and a hash."""
+    digest = hashlib.sha256((workspace.lower() + full).encode()).hexdigest()[:8]
     readable = re.sub(r"[^a-z0-9]+", "-", full.lower()).strip("-")
     if not readable or not readable[0].isalpha():
         readable = f"e-{readable}".strip("-")
@@ -23,7 +24,7 @@ def endpoint_name(full: str) -> str:
 
 
 def component_name(full: str) -> str:
-    """Components take letters, digits and underscores."""
+    """Components take letters, digits and underscores; each workspace has its own."""
     return endpoint_name(full).replace("-", "_")
 
 
