@@ -1,4 +1,4 @@
-"""`cva endpoint …` with `--workspace azureml`: what is asked of the service, what a person reads, and what costs nothing."""
+"""`cva endpoint …` with `--workspace azureml`: what is asked of the service, what a person reads."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ def test_versions_are_published_chosen_and_shown(shell: Shell) -> None:
 
 def test_the_settings_say_which_workspace_and_which_generation(shell: Shell) -> None:
     text = "variables:\n- {name: SUBSCRIPTION_ID, value: 50b5c419-0000-4000-8000-000000000001}\n"
-    text += "- {name: RESOURCE_GROUP, value: rg}\n- {name: WORKSPACE_NAME, value: caps-aml}\n- {name: AZUREML_SDK, value: v2}\n"
+    text += "- {name: RESOURCE_GROUP, value: rg}\n- {name: WORKSPACE_NAME, value: caps-aml}\n"
+    text += "- {name: AZUREML_SDK, value: v2}\n"
     (shell.folder / "variable_template.yml").write_text(text)
     shell.cva("endpoint", "list")
     assert shell.connected == [(Place("50b5c419-0000-4000-8000-000000000001", "rg", "caps-aml"), "v2")]
