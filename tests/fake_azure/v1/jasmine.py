@@ -56,6 +56,8 @@ def create(azure: FakeAzure, request: Request, experiment: str) -> Answer:
 
 @ROUTES.route("POST", ROOT + "/runs/(?P<id>[^/]+)/submitSnapshotRun")
 def start(azure: FakeAzure, request: Request, experiment: str, id: str) -> Answer:
+    if id not in own(azure.state, "unstarted"):
+        raise not_found(f"Run {id}")
     run = azure.state.runs[id]
     run.extra["outcome"] = own(azure.state, "unstarted").pop(id)
     run.status = "Queued"

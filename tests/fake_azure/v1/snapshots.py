@@ -25,7 +25,8 @@ def latest(azure: FakeAzure, request: Request) -> Answer:
 @ROUTES.route("POST", r"/content/v2\.0{WS}/snapshots/getblob")
 def addresses(azure: FakeAzure, request: Request) -> Answer:
     """One address for each file, good for writing it once."""
-    names = request.json().get("FileNames")
+    body = request.json()
+    names = body.get("FileNames") if isinstance(body, dict) else None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise azureml_error(400, "UserError", "FileNames must be a list of texts")
     folder = uuid.uuid4().hex
@@ -42,6 +43,10 @@ def addresses(azure: FakeAzure, request: Request) -> Answer:
 def create(azure: FakeAzure, request: Request, id: str) -> Answer:
     """Every file of the tree must be there: uploaded now, in its full size, or in the snapshot that it follows."""
     body = request.json()
+    if not isinstance(body, dict) or not {"ParentSnapshotId", "FileRevisionList", "DirTreeNode", "Properties"} <= set(
+        body
+    ):
+        raise azureml_error(400, "UserError", "a snapshot has a parent, revisions, a tree and properties")
     container = azure.state.artifact_container
     earlier = own(azure.state, "snapshots").get(body["ParentSnapshotId"], {"files": {}})["files"]
     sent = {node["FullName"]: _uploaded(azure, container, node) for node in body["FileRevisionList"]["FileNodes"]}
