@@ -21,6 +21,7 @@ DEPLOY = "deploy infrastructure/ (its README says how), or correct the name in v
 def examine(service: Service, settings: Settings) -> list[Finding]:
     """Nothing further is asked where the workspace itself does not answer."""
     checks: tuple[Callable[[], Iterator[Finding]], ...] = (
+        lambda: _generation(service),
         lambda: _clusters(service, settings),
         lambda: _storage(service),
         lambda: _datastores(service, settings),
@@ -41,6 +42,17 @@ def _answered(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
         yield from check()
     except CvaError as error:
         yield Finding("answer", FAIL, error.message, error.hint)
+
+
+def _generation(service: Service) -> Iterator[Finding]:
+    """https://learn.microsoft.com/azure/machine-learning/v1/how-to-identity-based-data-access, its limitations."""
+    if service.generation == "v1":
+        yield Finding(
+            "SDK",
+            WARN,
+            "v1's support has ended, and Azure documents AutoML on data without stored keys for v2 alone",
+            "if an AutoML run cannot read its data: AZUREML_SDK: v2 (infrastructure/README.md says what else)",
+        )
 
 
 def _clusters(service: Service, settings: Settings) -> Iterator[Finding]:
