@@ -1,7 +1,7 @@
 """The AutoML part of an Azure ML workspace: a job's sweep run by the service on a GPU cluster, followed from here.
 
-A run is found again by its tags, so a step whose node was restarted goes on with the run that it began; one that is
-told to stop cancels it. Trains nothing and knows no SDK.
+A step whose node was restarted goes on with the run that it began; one that is told to stop, or whose pipeline is
+cancelled, cancels it. Trains nothing and knows no SDK.
 """
 
 from __future__ import annotations
@@ -15,23 +15,22 @@ from pathlib import Path
 from model_training.jobs.spec import JobSpec, Limits
 from model_training.setting_rules import RETIRED_SIZES
 from model_training.workspaces import references
+from model_training.workspaces.azureml.automl_guard import Guard
 from model_training.workspaces.azureml.automl_watch import Watch
 from model_training.workspaces.azureml.cache import Cache
 from model_training.workspaces.azureml.following import Patience, follow
 from model_training.workspaces.azureml.leavings import fetch_leavings
 from model_training.workspaces.azureml.naming import check_azure_name
 from model_training.workspaces.azureml.service import Asset, AutoMLRequest, Compute, RunFacts, Service
+from model_training.workspaces.azureml.submission import JOB_TAG, RUN_TAG, Submission
 from model_training.workspaces.azureml.trials import Trial, own_error, result
 from model_training.workspaces.base import BestTrial, Event, Reporter, TrialResult, silent
 from model_training.workspaces.run_states import ENDED, run_above
-from scoring.errors import CancelledError, NotFoundError, OfflineError, TrainingError, UnavailableError, UsageError
+from scoring.errors import CancelledError, NotFoundError, TrainingError, UsageError
 
-RUN_TAG, JOB_TAG = "cva_run", "cva_job"
-STOPPED_TAG = "cva_stopped_with_its_step"  # a step that runs again trains anew; what a person cancelled stays cancelled
 BEST_CHILD = "automl_best_child_run_id"
 LONGEST_MINUTES = 8 * 60  # where a job sets no limit of its own
 UNLIMITED_MINUTES = Limits().timeout_minutes  # Azure's default, a week
-TRIES = 3
 
 
 class AzureAutoML:
@@ -60,16 +59,28 @@ class AzureAutoML:
             reporter(Event("warning", text))
         request = self._request(job, cluster, folder)
         watch = Watch(self._service, request.job, reporter)
+        submission = Submission(self._service, request, self._patience, reporter)
         try:
-            facts = self._found(request) or self._submit(request, reporter)
+            facts = submission.begin()
             reporter(Event("message", f"AutoML run {facts.id} on {cluster}  {facts.portal_url}".rstrip()))
-            ended = follow(self._service, facts.id, watch.look, self._patience, reporter)
+            look = self._looks(watch, Guard(self._service, request.tags[RUN_TAG], cluster, self._patience, reporter))
+            ended = follow(self._service, facts.id, look, self._patience, reporter)
         except (CancelledError, KeyboardInterrupt, SystemExit):
-            self._cancel(request, reporter)
+            submission.cancel()
             raise
         if ended.status != "Completed":
             raise self._unfinished(ended, compute)
         return self._best(request.job, ended, watch, folder, reporter)
+
+    def _looks(self, watch: Watch, guard: Guard) -> Callable[[RunFacts], bool]:
+        def look(facts: RunFacts) -> bool:
+            if facts.status not in ENDED:
+                guard.still_wanted()
+            new = watch.look(facts)
+            guard.has_node(watch.trials)
+            return new
+
+        return look
 
     def _cluster(self, name: str) -> Compute:
         there = {compute.name: compute for compute in self._service.clusters()}
@@ -111,41 +122,6 @@ class AzureAutoML:
             if asset.version == wanted.version:
                 return asset
         raise NotFoundError(f"there is no data set {named}", hint="split the data set again")
-
-    def _found(self, request: AutoMLRequest) -> RunFacts | None:
-        """The run that was submitted for this work before, however it stands."""
-        there = [facts for facts in self._service.runs(tags=request.tags) if STOPPED_TAG not in facts.tags]
-        return max(there, key=lambda facts: (facts.created_at, facts.id), default=None)
-
-    def _submit(self, request: AutoMLRequest, reporter: Reporter) -> RunFacts:
-        """Once. When the answer is lost, it is looked for before it is asked for again."""
-        limits = request.job.limits
-        text = f"submit the AutoML job: at most {limits.max_trials} trials in {limits.timeout_minutes:g} minutes"
-        reporter(Event("message", text))
-        for attempt in range(1, TRIES + 1):
-            try:
-                return self._service.submit_automl(request)
-            except (OfflineError, UnavailableError) as error:
-                if attempt == TRIES:
-                    raise
-                reporter(Event("warning", f"submitting did not get through, again: {error.message}"))
-                self._patience.sleep(max(self._patience.first, getattr(error, "retry_after", 0)))
-            found = self._found(request)
-            if found:
-                return found
-        raise AssertionError("the last attempt returns or raises")
-
-    def _cancel(self, request: AutoMLRequest, reporter: Reporter) -> None:
-        """Whatever of this work still runs; asked by its tags, since the id may not be known yet."""
-        try:
-            for facts in self._service.runs(tags=request.tags):
-                if facts.status not in ENDED:
-                    self._service.tag_run(facts.id, {STOPPED_TAG: "true"})
-                    self._service.cancel_run(facts.id)
-                    reporter(Event("message", f"cancelled AutoML run {facts.id}"))
-        except (OfflineError, UnavailableError) as error:
-            text = f"the AutoML run could not be cancelled ({error.message}): cancel it in the studio, it costs money"
-            reporter(Event("warning", text))
 
     def _unfinished(self, ended: RunFacts, compute: Compute) -> TrainingError | CancelledError:
         if ended.status == "Canceled":

@@ -23,6 +23,7 @@ class Patience:
     growth: float = 1.3
     longest: float = 120.0
     offline: float = 3600.0  # how long the service may be out of reach before waiting is given up
+    index: float = 25.0  # what was submitted just now may be missing in a search for that long
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
 

@@ -165,6 +165,7 @@ class AutoMLRequest:
     cluster: str
     experiment: str
     tags: Mapping[str, str]
+    name: str = ""  # of the run, used once; v1 gives its own
 
 
 class Blobs(Protocol):

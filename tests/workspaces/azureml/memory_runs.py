@@ -13,7 +13,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from model_training.workspaces.azureml.service import RunFacts
-from scoring.errors import NotFoundError
+from scoring.errors import ConflictError, NotFoundError
 
 ENDED = ("Completed", "Failed", "Canceled")
 ONNX = {
@@ -102,8 +102,10 @@ class Runs:
 
     # what AutoML does -----------------------------------------------------------------------------------------------
 
-    def begin(self, script: Script, experiment: str, tags: Mapping[str, str]) -> RunFacts:
-        run_id = f"AutoML_{len(self.records):08x}"
+    def begin(self, script: Script, experiment: str, tags: Mapping[str, str], name: str = "") -> RunFacts:
+        run_id = name or f"AutoML_{len(self.records):08x}"
+        if run_id in self.records:
+            raise ConflictError(f"the job {run_id} exists")
         self.start(run_id, experiment, "NotStarted", tags)
         self.start(f"{run_id}_HD", experiment, "Running", {}, parent=run_id)
         self.scripts[run_id] = script, 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 
 from model_training.jobs.load import parse_job
 from model_training.jobs.spec import DataPaths, JobSpec, Limits
-from model_training.workspaces.azureml.service import Compute
+from model_training.workspaces.azureml.following import Patience
+from model_training.workspaces.azureml.service import Compute, RunFacts
 from model_training.workspaces.azureml.trials import at_best
 from model_training.workspaces.azureml.workspace import AzureWorkspace
 from model_training.workspaces.base import BestTrial, Event, silent
@@ -77,8 +79,12 @@ def train(
 
 def automl_run(cloud: Cloud) -> str:
     """Status of the one AutoML run that there is."""
-    (found,) = [r.facts for r in cloud.runs.records.values() if r.facts.tags.get("cva_job")]
+    (found,) = automl_runs(cloud)
     return found.status
+
+
+def automl_runs(cloud: Cloud) -> list[RunFacts]:
+    return [record.facts for record in cloud.runs.records.values() if record.facts.tags.get("cva_job")]
 
 
 def test_the_best_trials_numbers_are_all_of_its_best_epoch(cloud: Cloud, run_id: str, tmp_path: Path) -> None:
@@ -165,6 +171,116 @@ def test_an_answer_that_is_lost_starts_no_second_run(cloud: Cloud, run_id: str, 
     assert any("dropped" in event.text for event in said if event.kind == "warning")
 
 
+def killed_after_submitting(cloud: Cloud, run_id: str, folder: Path, generation: str) -> None:
+    workspace, service = opened(cloud, folder, generation)
+
+    def dies(call: str) -> None:
+        if call == "children":
+            raise KilledError
+
+    service.network = dies
+    with pytest.raises(KilledError):
+        train(workspace, run_id)
+
+
+def test_a_run_that_no_search_shows_yet_is_found_by_its_name(cloud: Cloud, run_id: str, tmp_path: Path) -> None:
+    killed_after_submitting(cloud, run_id, tmp_path / "first node", "v2")
+    workspace, service = opened(cloud, tmp_path / "second node")
+    service.behind = 10**6
+    assert train(workspace, run_id).best.number == 1
+    assert len(cloud.requests) == 1
+    (found,) = automl_runs(cloud)
+    assert re.fullmatch(r"automl_[0-9a-f]{32}", found.id)
+
+
+@pytest.mark.parametrize(("behind", "submitted"), [(1, 1), (2, 2)])
+def test_v1_looks_twice_before_it_submits(tmp_path: Path, behind: int, submitted: int) -> None:
+    """It gives no names: what a search shows 25 seconds later is found, what it shows an hour later is not."""
+    cloud = Cloud()
+    importer, _ = opened(cloud, tmp_path / "importer", "v1")
+    importer.datasets.create("caps", pictures(tmp_path / "pictures"), task=TASK)
+    run_id = importer.runs.create(kind="job", experiment="caps", parameters={}).id
+    killed_after_submitting(cloud, run_id, tmp_path / "first node", "v1")
+    slept: list[float] = []
+    workspace, service = opened(cloud, tmp_path / "second node", "v1", Patience(sleep=slept.append))
+    service.behind = behind
+    train(workspace, run_id)
+    assert len(cloud.requests) == submitted
+    assert slept[0] == 25.0
+
+
+def test_a_name_that_another_node_took_meanwhile_is_its_run(cloud: Cloud, run_id: str, tmp_path: Path) -> None:
+    workspace, service = opened(cloud, tmp_path / "step")
+    other, _ = opened(cloud, tmp_path / "other")
+    once = [run_id]
+
+    def meanwhile(call: str) -> None:
+        if call == "submit_automl" and once:
+            train(other, once.pop())
+
+    service.network = meanwhile
+    assert train(workspace, run_id).best.number == 1
+    assert len(automl_runs(cloud)) == 1
+
+
+@pytest.mark.parametrize("status", ["CancelRequested", "Canceled"])
+def test_a_pipeline_that_is_cancelled_in_the_studio_ends_the_automl_run(
+    cloud: Cloud, run_id: str, tmp_path: Path, status: str
+) -> None:
+    """No signal reaches the step."""
+    cloud.script = replace(cloud.script, hangs=True)
+    cloud.runs.start("pipeline-1", "caps", "Running", {})
+    cloud.runs.change(run_id, parent="pipeline-1")
+    workspace, service = opened(cloud, tmp_path / "step")
+
+    def bounded(call: str) -> None:
+        assert len(service.calls) < 1000, "it is followed for ever"
+
+    def person(event: Event) -> None:
+        if event.kind == "epoch":
+            cloud.runs.change("pipeline-1", status=status)
+
+    service.network = bounded
+
+    with pytest.raises(CancelledError, match="pipeline-1 was cancelled"):
+        train(workspace, run_id, person)
+    assert automl_run(cloud) == "Canceled"
+
+
+def test_a_look_asks_the_pipelines_run_once(cloud: Cloud, run_id: str, tmp_path: Path) -> None:
+    cloud.runs.start("pipeline-1", "caps", "Running", {})
+    cloud.runs.change(run_id, parent="pipeline-1")
+    workspace, service = opened(cloud, tmp_path / "step")
+    folder, job = workspace.runs.get(run_id).folder / "sweep", job_of(workspace)
+    service.calls.clear()
+    workspace.automl.run(job, "gpu-cluster", folder=folder)
+    # four looks: both runs at each but the last; before them, is its name free, and whose step is this
+    assert service.calls.count("run") == 4 + 3 + 2
+
+
+@pytest.mark.parametrize(("trials", "warned"), [([], 1), ([ScriptedTrial(COURSE)], 0)])
+def test_waiting_long_for_a_gpu_node_is_said_once(
+    cloud: Cloud, run_id: str, tmp_path: Path, trials: list[ScriptedTrial], warned: int
+) -> None:
+    cloud.script = Script(trials, None, hangs=True)
+    patience = instantly()
+    workspace, service = opened(cloud, tmp_path / "step", patience=patience)
+    began = patience.clock()
+
+    def two_hours(call: str) -> None:
+        if call == "children" and patience.clock() - began > 7200:
+            service.network = lambda call: None
+            raise CancelledError("enough")
+
+    service.network = two_hours
+    said: list[Event] = []
+    with pytest.raises(CancelledError, match="enough"):
+        train(workspace, run_id, said.append)
+    told = [event.text for event in said if event.kind == "warning"]
+    assert len(told) == warned
+    assert all("gpu-cluster" in text and "ml.azure.com/quota" in text for text in told)
+
+
 @pytest.mark.parametrize("stop", [CancelledError("told to stop"), KeyboardInterrupt()])
 def test_a_step_that_is_told_to_stop_cancels_its_run(
     cloud: Cloud, run_id: str, tmp_path: Path, stop: BaseException
@@ -181,16 +297,20 @@ def test_a_step_that_is_told_to_stop_cancels_its_run(
     assert automl_run(cloud) == "Canceled"
     cloud.script = replace(cloud.script, hangs=False)  # the node was only moved: the step runs again
     assert train(opened(cloud, tmp_path / "moved")[0], run_id).best.number == 1
+    first, second = automl_runs(cloud)
+    assert second.id == f"{first.id}-2", "a job's name is used once"
+    assert train(opened(cloud, tmp_path / "moved again")[0], run_id).best.number == 1
     assert len(cloud.requests) == 2
 
 
 def test_a_step_that_stops_while_it_submits_cancels_too(cloud: Cloud, run_id: str, tmp_path: Path) -> None:
     workspace, service = opened(cloud, tmp_path / "step", patience=instantly())
     cloud.script = replace(cloud.script, hangs=True)
+    signals = [CancelledError("SIGTERM")]  # told once
 
     def stopped(call: str) -> None:
-        if call == "run" and cloud.requests:
-            raise CancelledError("SIGTERM")
+        if call == "run" and cloud.requests and signals:
+            raise signals.pop()
 
     service.network = stopped
     with pytest.raises(CancelledError):

@@ -9,6 +9,7 @@ import pytest
 
 from model_training.jobs.load import parse_job
 from model_training.workspaces.azureml.service import AutoMLRequest
+from model_training.workspaces.azureml.submission import job_name
 from scoring.errors import NotFoundError, UsageError
 from tests.workspaces.azureml.remote import Remote
 
@@ -41,10 +42,10 @@ search_space:
 FILES = {"train_artifacts/model.onnx": b"onnx", "train_artifacts/labels.json": b'["cap"]', "outputs/m.json": b"{}"}
 
 
-def submitted(v2: Remote, text: str = JOB, cluster: str = "gpu-cluster", **tags: str) -> Any:
+def submitted(v2: Remote, text: str = JOB, cluster: str = "gpu-cluster", name: str = "", **tags: str) -> Any:
     train, validation = (v2.register_asset(f"caps-{p}", datastore=STORE, path=p, tags={}) for p in ("train", "val"))
     job = parse_job(text, "job.yml", target="azure")
-    return v2.submit_automl(AutoMLRequest(job, train, validation, cluster, "cap_detection", tags))
+    return v2.submit_automl(AutoMLRequest(job, train, validation, cluster, "cap_detection", tags, name))
 
 
 # plain runs -----------------------------------------------------------------------------------------------------------
@@ -133,6 +134,15 @@ def test_a_job_without_limits_still_has_them(azure: FakeAzure, v2: Remote) -> No
     run = submitted(v2, text.partition("sweep:")[0])
     limits = azure.state.runs[run.id].body["taskDetails"]["limitSettings"]
     assert limits == {"timeout": "P7D", "maxTrials": 1, "maxConcurrentTrials": 1}
+
+
+def test_the_name_that_is_asked_for_is_the_runs(azure: FakeAzure, v2: Remote) -> None:
+    """Not the job file's: that one could be submitted once only."""
+    name = job_name({"cva_run": "r1", "cva_job": "j1"})
+    run = submitted(v2, name=name, cva_run="r1", cva_job="j1")
+    assert (run.id, v2.run(name).tags["cva_run"]) == (name, "r1")
+    assert azure.requests.find("PUT", f"/jobs/{name}")
+    azure.assert_clean()
 
 
 def test_the_same_job_file_is_submitted_again_under_another_name(v2: Remote) -> None:

@@ -33,6 +33,8 @@ def document(request: AutoMLRequest) -> dict[str, Any]:
     job = request.job
     written: dict[str, Any] = yaml.safe_load(job.source)
     written.pop("name", None)  # a name is used once, and this file is submitted again and again
+    if request.name:
+        written["name"] = request.name
     written.pop("validation_data_size", None)
     written.update(
         compute=f"azureml:{request.cluster}",
