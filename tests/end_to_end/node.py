@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.fake_azure.state import RunRecord
-from tests.fake_azure.v1 import snapshots
+from tests.fake_azure.v1 import pipelines, snapshots
 from tests.fake_azure.v2 import code
 
 if TYPE_CHECKING:
@@ -74,13 +74,15 @@ def step_of(azure: FakeAzure, run_id: str) -> RunRecord:
 def v1_step(azure: FakeAzure, step: RunRecord) -> tuple[dict[str, bytes], list[str]]:
     module = azure.state.own["v1"]["modules"][step.extra["module"]]
     parameters = azure.state.runs[step.parent].parameters
-    script = next(each for each in module["StructuredInterface"]["Parameters"] if each["Name"] == "Script")
+    graph = azure.state.own["v1"]["pipelines"][azure.state.runs[step.parent].extra["pipeline"]]["body"]
+    (node,) = pipelines.nodes(graph)
+    script = next(each["Value"] for each in node["ModuleParameters"] if each["Name"] == "Script")
     arguments = [
         parameters[each["Value"]] if each["ValueType"] == "Parameter" else each["Value"]
         for each in module["StructuredInterface"]["Arguments"]
     ]
     files = snapshots.files_of(azure, module["StorageId"])
-    return files, ["python", script.get("DefaultValue") or "model_training/step.py", *arguments]
+    return files, ["python", script, *arguments]
 
 
 def v2_step(azure: FakeAzure, step: RunRecord) -> tuple[dict[str, bytes], list[str]]:
