@@ -1,11 +1,12 @@
 """The one AutoML run of this work: found when it was submitted before, submitted otherwise, cancelled on a stop.
 
-SDK v2 takes a name for it, which is asked for first; v1 takes none, so the search by tags, an index that lags behind,
-is asked twice. Follows nothing and knows no SDK.
+SDK v2 takes a name for it, which is asked for first; v1 takes none, so the step's own run keeps that it was asked for,
+and then the search by tags, an index that lags behind, is asked twice. Follows nothing and knows no SDK.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from scoring.errors import ConflictError, NotFoundError, OfflineError, Unavailab
 
 RUN_TAG, JOB_TAG = "cva_run", "cva_job"
 STOPPED_TAG = "cva_stopped_with_its_step"  # a step that runs again trains anew; what a person cancelled stays cancelled
+ASKED_TAG = "cva_automl_asked"  # on the step's own run, the job's hash: one of this job may be on its way
 TRIES = 3
 
 
@@ -39,9 +41,9 @@ class Submission:
     def cancel(self) -> None:
         """Whatever of this work still runs; looked for too, since the answer with its id may be lost."""
         try:
-            named = [self._begun] if self._begun else [self._by_name()]
-            there = {facts.id: facts for facts in [*named, *self._by_tags()] if facts}
-            for run_id in there:
+            known = self._begun or self._by_name()
+            there = [*([known] if known else []), *self._by_tags()]
+            for run_id in dict.fromkeys(facts.id for facts in there):
                 if self._service.run(run_id).status not in ENDED:
                     self._service.tag_run(run_id, {STOPPED_TAG: "true"})
                     self._service.cancel_run(run_id)
@@ -55,6 +57,7 @@ class Submission:
         limits = self._request.job.limits
         text = f"submit the AutoML job: at most {limits.max_trials} trials in {limits.timeout_minutes:g} minutes"
         self._reporter(Event("message", text))
+        self._note_asked()
         for attempt in range(1, TRIES + 1):
             try:
                 return self._service.submit_automl(self._request)
@@ -71,10 +74,24 @@ class Submission:
     def _found(self) -> RunFacts | None:
         """The run that was submitted for this work before, however it stands."""
         found = self._by_name() or self._newest()
-        if found is None and not self._takes_names:
+        if found is None and not self._takes_names and self._asked_before():
             self._patience.sleep(self._patience.index)
             found = self._newest()
         return found
+
+    def _note_asked(self) -> None:
+        if self._takes_names:
+            return
+        with contextlib.suppress(NotFoundError):
+            self._service.tag_run(self._request.tags[RUN_TAG], {ASKED_TAG: self._request.tags[JOB_TAG]})
+
+    def _asked_before(self) -> bool:
+        """True too where no run of ours keeps it."""
+        try:
+            tags = self._service.run(self._request.tags[RUN_TAG]).tags
+        except NotFoundError:
+            return True
+        return tags.get(ASKED_TAG) == self._request.tags[JOB_TAG]
 
     def _newest(self) -> RunFacts | None:
         return max(self._by_tags(), key=lambda facts: (facts.created_at, facts.id), default=None)

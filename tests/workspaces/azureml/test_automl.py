@@ -209,6 +209,14 @@ def test_v1_looks_twice_before_it_submits(tmp_path: Path, behind: int, submitted
     assert slept[0] == 25.0
 
 
+def test_v1_does_not_wait_where_nothing_was_asked_for(tmp_path: Path) -> None:
+    cloud, slept = Cloud(), list[float]()
+    workspace, _ = opened(cloud, tmp_path / "step", "v1", Patience(sleep=slept.append))
+    workspace.datasets.create("caps", pictures(tmp_path / "pictures"), task=TASK)
+    train(workspace, workspace.runs.create(kind="job", experiment="caps", parameters={}).id)
+    assert 25.0 not in slept
+
+
 def test_a_name_that_another_node_took_meanwhile_is_its_run(cloud: Cloud, run_id: str, tmp_path: Path) -> None:
     workspace, service = opened(cloud, tmp_path / "step")
     other, _ = opened(cloud, tmp_path / "other")
