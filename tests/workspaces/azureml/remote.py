@@ -34,8 +34,8 @@ class Remote:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors_of_it,
-                env=environment,
-                cwd=ROOT,
+                env={**environment, "PYTHONPATH": str(ROOT)},
+                cwd=log.parent,  # SDK v1 leaves logs where it runs
             )
 
     def open(self, place: Any) -> None:
