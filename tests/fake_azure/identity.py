@@ -19,7 +19,7 @@ ROUTES = Routes("loopback")
 
 @ROUTES.route("GET|POST", r"/msi/token/?")
 def cluster(azure: FakeAzure, request: Request) -> Answer:
-    """GET is how azure-identity asks, POST with `Metadata: true` how SDK v1's MsiAuthentication does, secretless."""
+    """GET is how azure-identity asks, POST with `Metadata: true` how MsiAuthentication does; both need the secret."""
     secrets = {request.headers.get("secret"), request.headers.get("x-identity-header")}
     if azure.state.identity_secret not in secrets:
         raise _refused(401, "Invalid secret token header")
