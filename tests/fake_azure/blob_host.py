@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import ssl
 import threading
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ class BlobHost:
         self.azure.blobs.ensure(account, request.path.strip("/").partition("/")[0])
         try:
             return self._sent(request, target)
-        except (http.client.RemoteDisconnected, ConnectionError):  # Azurite lets an idle connection go after seconds
+        except (http.client.RemoteDisconnected, ConnectionError, ssl.SSLEOFError):  # Azurite lets an idle one go
             return self._sent(request, target)
 
     def _sent(self, request: Request, target: str) -> Reply:
