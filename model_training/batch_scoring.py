@@ -46,6 +46,7 @@ def score_dataset(
     An image that is gone or cannot be read is a row of errors.jsonl. Raises: NotFoundError (data set, model),
     IntegrityError (the model's files), DataError (not one image could be scored).
     """
+    from model_training.data.scanning import cores
     from scoring.batch.rows import Scorer
     from scoring.batch.run import run_batch
     from scoring.bundle import load_bundle
@@ -64,7 +65,7 @@ def score_dataset(
 
     header = {"model": model.reference, "manifest_sha256": sha256_of(model.path / "manifest.json")}
     scorer = Scorer(Detector.load(load_bundle(model.path)), model.reference)
-    done = run_batch(scorer, inputs, folder, header, workers=_cores(), tell=_progress(reporter, len(rows)))
+    done = run_batch(scorer, inputs, folder, header, workers=cores(), tell=_progress(reporter, len(rows)))
     totals = done.totals
     if totals.images and totals.failed == totals.images:
         raise DataError(
@@ -90,9 +91,3 @@ def _progress(reporter: Reporter, total: int) -> Any:
             reporter(Event("progress", f"scored {totals.images} of {total} images, {left:.0f} s left"))
 
     return tell
-
-
-def _cores() -> int:
-    import os
-
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

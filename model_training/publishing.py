@@ -30,13 +30,12 @@ SCRIPTS = {"training": "model_training/step.py", "batch-scoring": "model_trainin
 
 @dataclass(frozen=True)
 class Staged:
-    """`sha256` is that of every path and its bytes; `untracked` are Python files that git does not know: they stay."""
+    """`sha256` is that of every path and its bytes."""
 
     folder: Path
     sha256: str
     bytes: int
     files: int
-    untracked: Sequence[str]
 
 
 class Stager:
@@ -45,15 +44,14 @@ class Stager:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._scratch: Path | None = None
-        self.last: Staged | None = None
 
     def __call__(self, template: str, *, kind: str, git_commit: str) -> StepCode:
         """Raises: NotFoundError, UsageError."""
         if self._scratch is None:
             self._scratch = Path(tempfile.mkdtemp(prefix="cva-publish-"))
             atexit.register(shutil.rmtree, self._scratch, ignore_errors=True)
-        self.last = stage(Path(tempfile.mkdtemp(dir=self._scratch)), template, checkout(self._settings))
-        return step_code(self.last, self._settings, kind, ("--git-commit", git_commit) if git_commit else ())
+        staged = stage(Path(tempfile.mkdtemp(dir=self._scratch)), template, checkout(self._settings))
+        return step_code(staged, self._settings, kind, ("--git-commit", git_commit) if git_commit else ())
 
 
 def checkout(settings: Settings) -> Path:
@@ -96,12 +94,11 @@ def stage(folder: Path, template: str, root: Path) -> Staged:
             f"expected at most {MAX_BYTES >> 20} MiB of code, found {size / 2**20:.1f} MiB (the largest: {largest})",
             hint="remove it from git: code is published, not data",
         )
-    return Staged(folder, _digest(folder, files), size, len(files), untracked(root))
+    return Staged(folder, _digest(folder, files), size, len(files))
 
 
-def untracked(root: Path | None = None) -> list[str]:
-    """Python files beside the code that git does not know, so that they stay. Raises: NotFoundError."""
-    root = root or Path(__file__).resolve().parents[1]
+def untracked(root: Path) -> list[str]:
+    """Python files of the checkout that git does not know, so that they stay. Raises: NotFoundError."""
     found = _git(root, "ls-files", "-z", "--others", "--exclude-standard", "--", *PACKAGES)
     return [path for path in found if path.endswith(".py")]
 

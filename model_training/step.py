@@ -31,7 +31,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     top = step_parser("trains on a data set and registers the best model")
     top.add_argument("--cluster", required=True, help="the GPU cluster that the AutoML run goes to")
     top.add_argument("--job", type=Path, default=Path("job.yml"), help="the job file that was published")
-    top.add_argument("--register", choices=("always", "if-better"), default="always")
     args = top.parse_args(argv)
     return host(args.sdk, lambda workspace, run_id: train(workspace, run_id, args))
 
@@ -48,7 +47,6 @@ def train(workspace: AzureWorkspace, run_id: str, args: argparse.Namespace) -> d
         model_name=args.model_name,
         cluster=args.cluster,
         run_id=run_id,
-        register=args.register,
         git_commit=args.git_commit,
         reporter=say,
     )

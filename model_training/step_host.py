@@ -50,16 +50,15 @@ def host(generation: str, work: Work) -> int:
         return _failed(error)
     try:
         result = work(workspace, run_id)
-        for each in runs:
-            workspace.runs.note(each, result=result)
     except (CvaError, KeyboardInterrupt) as error:
         failure = error if isinstance(error, CvaError) else CancelledError(STOPPED, hint="submit the endpoint again")
         code = _failed(failure)  # said first: the run may be out of reach
-        _note(workspace, runs, str(failure))
+        _note(workspace, runs, error=str(failure))
         return code
     except Exception as error:  # a mistake of ours: Python says where, the run says that
-        _note(workspace, runs, f"{type(error).__name__}: {error}")
+        _note(workspace, runs, error=f"{type(error).__name__}: {error}")
         raise
+    _note(workspace, runs, result=result)
     print(json.dumps(result))
     return 0
 
@@ -87,12 +86,15 @@ def say(event: Event) -> None:
     print(f"==> {event.text}" if event.kind == "stage" else f"    {event.text}", flush=True)
 
 
-def _note(workspace: AzureWorkspace, runs: Sequence[str], text: str) -> None:
+def _note(
+    workspace: AzureWorkspace, runs: Sequence[str], *, result: dict[str, Any] | None = None, error: str = ""
+) -> None:
+    """What was done does not fail because its run cannot be reached any more: it is printed, too."""
     try:
         for each in runs:
-            workspace.runs.note(each, error=text)
-    except CvaError as error:
-        print(f"that could not be kept with the run: {error.message}", file=sys.stderr, flush=True)
+            workspace.runs.note(each, result=result, error=error)
+    except CvaError as lost:
+        print(f"that could not be kept with the run: {lost.message}", file=sys.stderr, flush=True)
 
 
 def _stop(number: int, frame: object) -> None:

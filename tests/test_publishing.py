@@ -46,7 +46,7 @@ def test_only_what_git_tracks_is_staged(checkout: Path, tmp_path: Path) -> None:
     expected = ["job.yml", "model_training/step.py", "requirements/step.txt", "scoring/a.py", "scoring/page/x.html"]
     assert staged_files(staged.folder) == expected
     assert (staged.folder / "job.yml").read_text() == JOB
-    assert staged.untracked == ["model_training/new.py"]
+    assert publishing.untracked(checkout) == ["model_training/new.py"]
     assert (staged.files, staged.bytes) == (5, sum((staged.folder / path).stat().st_size for path in expected))
 
 

@@ -110,9 +110,9 @@ def _description(args: argparse.Namespace, settings: Settings) -> str:
 
 def _say_of_azure(settings: Settings, template: str, kind: str, out: Output) -> None:
     """What a person should know before a version is there."""
-    from model_training.publishing import untracked
+    from model_training.publishing import checkout, untracked
 
-    if left := untracked():
+    if left := untracked(checkout(settings)):
         out.warn(f"git does not know {', '.join(left)}, so it is not published; git add what the step needs")
     if settings.azureml_sdk == "v1":
         out.warn("SDK v1's support ended on 30 June 2026; endpoints go on working. AZUREML_SDK: v2 is its successor")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from model_training.cli.endpoint_submit import choose_endpoint, cluster_of, experiment_of, metrics_text
 from model_training.cli.output import Output
 from model_training.workspaces.base import TRAINING
+from model_training.workspaces.run_states import ENDED
 from scoring.errors import CancelledError, OfflineError, TrainingError, UnavailableError, UsageError
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from model_training.workspaces.base import PublishedPipeline, Run
 
 SECONDS = 30.0  # between two questions
-ENDED = ("Completed", "Failed", "Canceled")
 FIXED = ("register", "budget_minutes", "model_size", "new")  # belong to a local run; there the job file says it
 
 
