@@ -17,9 +17,12 @@ from tests.pipelines.fake_tools import ROOT
 PUBLISH = """
 import json, sys
 import model_training
+from model_training.cli.endpoint import _say_of_azure
+from model_training.cli.output import Output
 from model_training.publishing import Stager
 from model_training.settings import load_settings
 
+_say_of_azure(load_settings(), "", "training", Output(json_only=True))
 stager = Stager(load_settings())
 code = stager("metric: map\\n", kind="training", git_commit="")
 staged = sorted(path.relative_to(code.folder).as_posix() for path in code.folder.rglob("*") if path.is_file())
@@ -57,12 +60,14 @@ def test_an_installed_copy_publishes_the_clone_it_is_started_in(clone: Path, tmp
     step = clone / "model_training" / "step.py"
     step.write_text(step.read_text(encoding="utf-8") + "# changed after the installation\n", encoding="utf-8")
     git(clone, "add", "model_training/newer.py")
+    (clone / "model_training" / "left.py").write_text("# git does not know it\n")
 
     (tmp_path / "publish.py").write_text(PUBLISH)  # a file elsewhere: with -c the clone's own code would be imported
     command = [sys.executable, str(tmp_path / "publish.py")]
     environment = os.environ | {"PYTHONPATH": str(installed)}
     done = subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+    assert "git does not know model_training/left.py" in done.stderr
     answer = json.loads(done.stdout)
     assert Path(answer["runs"]).is_relative_to(installed)  # the copy is what ran
     assert not (installed / "model_training" / "newer.py").exists()
