@@ -2,6 +2,7 @@
 VENV   ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 BIN    := $(VENV)/bin
+JOBS   ?= 2
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: demo sample test lint types setup clean help
@@ -15,8 +16,8 @@ demo: $(VENV)/.train  ## the whole main job on generated data
 sample: $(VENV)/.train  ## trains samples/Cap_Detection_Model again and takes four of its held-out pictures
 	$(BIN)/python samples/make.py
 
-test: $(VENV)/.dev  ## the tests; ARGS="tests/data -k coco" for some of them
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.dev  ## the tests; ARGS="tests/data -k coco" for some of them, JOBS=0 in one process
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal $(ARGS)
 
 lint: $(VENV)/.dev  ## style
 	$(BIN)/ruff check .
