@@ -1,6 +1,8 @@
-"""A data set of somebody else gets its split: every image fetched and looked at once, the split drawn and stored.
+"""A data set of somebody else gets its split: every image fetched, looked at once and kept; the split drawn and stored.
 
-Interrupted, it goes on where it was: what was fetched lies in the cache, what was looked at in a journal.
+Captures expire, and anybody may change a blob: the images are copied by their content, as an import's are, so that the
+version's exact bytes stay. Interrupted, it goes on where it was: what was fetched lies in the cache, what was looked at
+in a journal, what was copied in the container.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ def adopt(asset: Asset, store: DatasetStore, datastores: AzureDatastores, cache:
     """
     with exclusive(cache.incoming, asset.name) as staging:
         rows = read_export(asset, store.place, datastores).rows
-        reporter(Event("stage", f"look at the {len(rows)} images of {asset.name}:{asset.version} once, and split"))
+        reporter(Event("stage", f"look at the {len(rows)} images of {asset.name}:{asset.version} once, keep them, split"))
 
         def locate(row: Row) -> Path:
             return datastores.resolve(row.image_url, staging / "data.jsonl")
@@ -36,7 +38,9 @@ def adopt(asset: Asset, store: DatasetStore, datastores: AzureDatastores, cache:
         source = store.long_form(asset.datastore, asset.path)
         request = ImportRequest(asset.name, rows, locate, source=source, description=asset.description)
         result, pictures = look(request, staging / "journal.jsonl", reporter)
-        placed = [row for row, _ in result.rows]  # they stay where they are
+        for row, path in result.rows:
+            cache.images.add(path, row.sha256, row.format or "jpg")  # so that none is fetched twice
+        placed = store.keep(result.rows, reporter)
         _, kept, options = store.earlier(asset.name, asset.version)
         assignment = assign(placed, pictures, options, kept, {})
         contents = described(

@@ -27,7 +27,7 @@ from model_training.workspaces.azureml.cache import Cache
 from model_training.workspaces.azureml.datastores import AzureDatastores
 from model_training.workspaces.azureml.naming import PARTS, image_url
 from model_training.workspaces.azureml.service import Asset, Place, Service
-from model_training.workspaces.azureml.transfer import each, upload_folder
+from model_training.workspaces.azureml.transfer import each, upload_folder, upload_new
 from model_training.workspaces.base import Dataset, Reporter
 from model_training.workspaces.names import now
 from scoring.errors import IntegrityError
@@ -81,6 +81,16 @@ class DatasetStore:
             rows = zip(contents.rows, contents.assignment.parts, strict=True)
             _write_part(staged / suffix[1:], [row for row, own in rows if own == part])
         upload_folder(self._datastores.blobs(stored.datastore), staged, stored.folder, LAST)
+
+    def keep(self, files: Sequence[tuple[Row, Path]], reporter: Reporter) -> list[Row]:
+        """Upload images by their content, each once; the rows say then that they lie here, where nothing expires."""
+        datastore = self._service.default_datastore()
+        paths = [f"{IMAGES}{row.sha256[:2]}/{row.sha256}.{row.format or 'jpg'}" for row, _ in files]
+        wanted = ((file, path) for (_, file), path in zip(files, paths, strict=True))
+        upload_new(self._datastores.blobs(datastore), wanted, IMAGES, reporter)
+        return [
+            replace(row, image_url=self.long_form(datastore, path)) for (row, _), path in zip(files, paths, strict=True)
+        ]
 
     def json(self, stored: Stored, name: str) -> dict[str, Any]:
         """`split.json` or `dataset.json` without the rest."""

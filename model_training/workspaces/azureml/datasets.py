@@ -23,7 +23,6 @@ from model_training.workspaces import dataset_files, references
 from model_training.workspaces.azureml.adoption import adopt
 from model_training.workspaces.azureml.cache import Cache
 from model_training.workspaces.azureml.dataset_store import (
-    IMAGES,
     LAST,
     OF_TAG,
     SHA_TAG,
@@ -35,7 +34,6 @@ from model_training.workspaces.azureml.exports import read_export, unsplit
 from model_training.workspaces.azureml.naming import check_dataset_name
 from model_training.workspaces.azureml.parts import registered_parts
 from model_training.workspaces.azureml.service import Asset, Service
-from model_training.workspaces.azureml.transfer import upload_new
 from model_training.workspaces.base import Dataset, Event, Reporter, Split, silent
 from model_training.workspaces.dataset_views import DatasetViews
 from model_training.workspaces.imports import (
@@ -200,14 +198,7 @@ class AzureDatasets(DatasetViews):
         """Rows that say where their image will be found: uploaded by its content, or where it is already."""
         if reference:
             return [replace(row, image_url=self._where_it_is(row)) for row, _ in result.rows]
-        datastore = self._service.default_datastore()
-        paths = [f"{IMAGES}{row.sha256[:2]}/{row.sha256}.{row.format or 'jpg'}" for row, _ in result.rows]
-        files = zip([path for _, path in result.rows], paths, strict=True)
-        upload_new(self._datastores.blobs(datastore), files, IMAGES, reporter)
-        return [
-            replace(row, image_url=self._store.long_form(datastore, path))
-            for (row, _), path in zip(result.rows, paths, strict=True)
-        ]
+        return self._store.keep(result.rows, reporter)
 
     def _where_it_is(self, row: Row) -> str:
         place = datastore_path(row.image_url)

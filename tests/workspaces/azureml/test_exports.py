@@ -91,7 +91,8 @@ def test_its_first_split_looks_at_every_image_once_and_is_stored(cloud: Cloud, r
     assert split.assets == {"train": "caps-train:1", "validation": "caps-val:1", "test": "caps-test:1"}
     for path in (split.validation, split.test):
         assert all(sha256_of(resolve_image(row, path)) == row.sha256 for row in read_rows(path))
-    assert service.calls.count("blobs.download") == 1 + 20 + 7  # rows, images, the stored version's own files
+    assert service.calls.count("blobs.download") == 1 + 20 + 7  # rows, images once, the stored version's own files
+    assert service.calls.count("blobs.upload") == 20 + 8 + 3 * 2
 
     other, service = opened(cloud, tmp_path / "second")
     again, same = parts(other, "caps")
@@ -105,13 +106,31 @@ def test_its_first_split_looks_at_every_image_once_and_is_stored(cloud: Cloud, r
     assert (known.sha256, again.sha256) == (here.sha256, local.split(here).sha256)
 
 
-def test_its_parts_name_the_images_where_they_were_captured(cloud: Cloud, tmp_path: Path) -> None:
+def test_its_images_are_kept_when_the_captures_expire(cloud: Cloud, tmp_path: Path) -> None:
+    """A storage account deletes captures after some months; the version's exact bytes stay, for every part."""
     export(cloud, 20)
-    parts(opened(cloud, tmp_path / "here")[0], "caps")
+    before, _ = parts(opened(cloud, tmp_path / "here")[0], "caps")
+    cloud.files("captures").clear()
     (train,) = [asset for asset in cloud.data["v2"] if asset.name == "caps-train"]
     urls = [json.loads(line)["image_url"] for line in cloud.files()[f"{train.path}/data.jsonl"].splitlines()]
-    assert all(url.startswith(f"{LONG}captures/paths/line-1/") for url in urls)
-    assert not [path for path in cloud.files() if path.startswith("cva/images/")]  # nothing is copied
+    assert urls and all(url.startswith(f"{LONG}workspaceblobstore/paths/cva/images/") for url in urls)
+
+    other, _ = opened(cloud, tmp_path / "later")
+    dataset = other.datasets.get("caps:1")
+    after = other.datasets.split(dataset)
+    assert (after.sha256, after.counts) == (before.sha256, before.counts)
+    for row in other.datasets.rows(dataset):
+        assert sha256_of(other.datastores.resolve(row.image_url, dataset.path / "data.jsonl")) == row.sha256
+
+
+def test_an_image_of_two_exports_is_kept_once(cloud: Cloud, tmp_path: Path) -> None:
+    export(cloud, 12)
+    parts(opened(cloud, tmp_path / "first")[0], "caps:1")
+    export(cloud, 20, version=2)
+    workspace, service = opened(cloud, tmp_path / "second")
+    parts(workspace, "caps:2")
+    assert len([path for path in cloud.files() if path.startswith("cva/images/")]) == 20
+    assert service.calls.count("blobs.upload") == 8 + 8 + 3 * 2  # new images, the version's own files
 
 
 def test_images_keep_their_part_in_the_next_export(cloud: Cloud, tmp_path: Path) -> None:
