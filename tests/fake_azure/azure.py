@@ -18,6 +18,7 @@ from tests.fake_azure.faults import Fault, Faults
 from tests.fake_azure.log import Call, Log
 from tests.fake_azure.messages import Refused, Reply, Request, as_reply, error_of
 from tests.fake_azure.routes import Router, Routes, load_tables
+from tests.fake_azure.secrecy import Arguments, Secrets
 from tests.fake_azure.server import Server
 from tests.fake_azure.state import State
 from tests.fake_azure.tokens import Tokens
@@ -25,12 +26,16 @@ from tests.fake_azure.tokens import Tokens
 
 class FakeAzure:
     """`refused` are hosts that were asked for and refused, `unknown` requests without a route, `failures` tracebacks
-    of handlers: `assert_clean` wants all three empty and every fault used."""
+    of handlers: `assert_clean` wants all three empty and every fault used. `said` is what a test's processes said, and
+    `arguments` how they were called: no secret is in either (secrecy.py)."""
 
     def __init__(self, folder: Path, tables: Iterable[Routes] | None = None) -> None:
         self.folder = folder
         self.state = State()
-        self.tokens = Tokens(self.state.tenant)
+        self.secrets = Secrets()
+        self.arguments = Arguments(folder / "arguments.jsonl")
+        self.said: list[str] = []
+        self.tokens = Tokens(self.state.tenant, self.secrets.add_token)
         self.authority = Authority(_made(folder / "certificates"))
         self.requests = Log(folder / "requests.jsonl")
         self.faults = Faults()
@@ -39,6 +44,9 @@ class FakeAzure:
         self.failures: list[str] = []
         self.lock = threading.RLock()
         self.azurite = Azurite(folder, self.authority, self.state.accounts)
+        for key in self.azurite.keys.values():
+            self.secrets.add(key, "an account key")
+        self._secret_state()
         self.blobs = ServiceBlobs(self)
         self._blob_host = BlobHost(self)
         self._router = Router(load_tables() if tables is None else tables)
@@ -59,10 +67,12 @@ class FakeAzure:
         """A fresh state, home and log. Containers of an earlier state stay, under names that nobody asks for again."""
         with self.lock:
             self.state = State(identity_secret=self.state.identity_secret)  # of processes that outlive a test
+            self._secret_state()
+            self.arguments.clear()
             self.tokens.lifetime, self.tokens.skew = 3599, 0
             self.requests.clear()
             self.faults.clear()
-            for seen in (self.refused, self.unknown, self.failures):
+            for seen in (self.refused, self.unknown, self.failures, self.said):
                 seen.clear()
             self.home = _made(self.folder / "homes" / uuid.uuid4().hex[:8])
 
@@ -87,23 +97,28 @@ class FakeAzure:
 
     def environment(self, **more: str) -> dict[str, str]:
         """For a subprocess that has not signed in."""
-        return {**surroundings.base(self), **more}
+        return self._with(surroundings.base(self), more)
 
     def signed_in(self, **more: str) -> dict[str, str]:
         """After the login of an AzureCLI@2 task through the service connection."""
-        return {**surroundings.signed_in(self), **more}
+        return self._with(surroundings.signed_in(self), more)
 
     def in_pipeline(self, **more: str) -> dict[str, str]:
         """What a DevOps task has before it logs in: the id token's address, its own access token."""
-        return {**surroundings.in_pipeline(self), **more}
+        return self._with(surroundings.in_pipeline(self), more)
 
     def on_cluster(self, **more: str) -> dict[str, str]:
         """On a node of a cluster that has a managed identity."""
-        return {**surroundings.on_cluster(self), **more}
+        return self._with(surroundings.on_cluster(self), more)
 
     def on_machine(self, **more: str) -> dict[str, str]:
         """On a virtual machine with a managed identity: only the metadata address answers."""
-        return {**surroundings.with_metadata_service(self), **more}
+        return self._with(surroundings.with_metadata_service(self), more)
+
+    def _with(self, given: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
+        """Whatever PYTHONPATH a test wants, the recorder of arguments stays in front of it."""
+        merged = {**given, **more}
+        return {**merged, **self.arguments.environment(merged.get("PYTHONPATH", ""))}
 
     def assert_clean(self) -> None:
         assert not self.failures, "the fake itself failed:\n" + "\n".join(self.failures)
@@ -130,6 +145,10 @@ class FakeAzure:
     def hang_up(self) -> None:
         """A client's connection has ended, and with it this thread."""
         self._blob_host.close()
+
+    def _secret_state(self) -> None:
+        self.secrets.add(self.state.system_access_token, "the pipeline's own token")
+        self.secrets.add(self.state.identity_secret, "the identity's secret")
 
     def failed(self, error: BaseException | None) -> None:
         self.failures.append("".join(traceback.format_exception(error)) if error else "unknown")

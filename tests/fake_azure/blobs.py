@@ -8,7 +8,7 @@ from __future__ import annotations
 import http.client
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 from xml.etree import ElementTree
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class ServiceBlobs:
         common |= {"account_key": self.azure.azurite.keys[account], "protocol": "https"}
         common |= {"start": now - timedelta(minutes=5), "expiry": now + timedelta(minutes=minutes)}
         token = generate_blob_sas(blob_name=path, **common) if path else generate_container_sas(**common)
+        self.azure.secrets.add(dict(parse_qsl(token))["sig"], "a signature of an address")
         return f"https://{account}.blob.core.windows.net/{container}{'/' if path else ''}{quote(path)}?{token}"
 
     def ensure(self, account: str, container: str) -> None:

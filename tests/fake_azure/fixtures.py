@@ -22,7 +22,10 @@ def azure_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeAzure
 
 @pytest.fixture
 def azure(azure_server: FakeAzure) -> Iterator[FakeAzure]:
-    """Fails the test when a handler of the fake failed."""
+    """Fails the test when a handler of the fake failed, or a secret was seen where none may be."""
+    from tests.fake_azure.secrecy import check_records
+
     azure_server.reset()
     yield azure_server
     assert not azure_server.failures, "the fake itself failed:\n" + "\n".join(azure_server.failures)
+    check_records(azure_server)

@@ -142,8 +142,8 @@ class State:
     managed_client_id: str = MANAGED_IDENTITY
     service_connection: str = "aml-workspace-connection"
     subject: str = "sc://fake-organization/fake-project/aml-workspace-connection"
-    system_access_token: str = field(default_factory=lambda: uuid.uuid4().hex)
-    identity_secret: str = field(default_factory=lambda: uuid.uuid4().hex)
+    system_access_token: str = field(default_factory=lambda: uuid.uuid4().hex, repr=False)
+    identity_secret: str = field(default_factory=lambda: uuid.uuid4().hex, repr=False)
     metadata_service: bool = False  # whether 169.254.169.254 answers, as on a virtual machine
 
     datastores: dict[str, DatastoreRecord] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jwt
@@ -29,10 +29,13 @@ class TokenError(Exception):
 
 
 class Tokens:
-    """Issues and checks. `lifetime` is what a client is told; `skew` is added to what is written into the token."""
+    """Issues (each token is told to `issued`) and checks. `lifetime` is what a client is told; `skew` is added to what
+    is written into the token.
+    """
 
-    def __init__(self, tenant: str) -> None:
+    def __init__(self, tenant: str, issued: Callable[[str], None] = lambda token: None) -> None:
         self.tenant = tenant
+        self._issued = issued
         self.lifetime = 3599
         self.skew = 0  # -7200: clients believe in tokens that every service refuses as expired
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -63,7 +66,9 @@ class Tokens:
     def _signed(self, claims: Mapping[str, Any], seconds: int) -> str:
         now = int(time.time()) + self.skew
         times = {"iat": now - 60, "nbf": now - 60, "exp": now + seconds}
-        return jwt.encode({**claims, **times}, self._key, algorithm="ES256")
+        token = jwt.encode({**claims, **times}, self._key, algorithm="ES256")
+        self._issued(token)
+        return token
 
 
 _WITHOUT_AUDIENCE: Any = {"verify_aud": False, "require": ["exp"]}

@@ -34,7 +34,7 @@ class Remote:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors_of_it,
-                env={**environment, "PYTHONPATH": str(ROOT)},
+                env={**environment, "PYTHONPATH": f"{environment.get('PYTHONPATH', '')}:{ROOT}"},
                 cwd=log.parent,  # SDK v1 leaves logs where it runs
             )
 
