@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.fake_azure.secrecy import check_everything
 from tests.step_environment.environment import step_python
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ class Shell:
 
     environment: dict[str, str]
     folder: Path
+    said: list[str] = field(default_factory=list)  # by all commands so far
 
     def cva(self, *words: str, code: int = 0) -> Any:
         """The command's JSON answer."""
@@ -36,9 +39,11 @@ class Shell:
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "model_training", "--workspace", "azureml", *words]
-        return subprocess.run(
+        done = subprocess.run(
             command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=300, check=False
         )
+        self.said.extend((done.stdout, done.stderr))
+        return done
 
 
 @pytest.fixture(params=["v1", "v2"])
@@ -47,10 +52,13 @@ def sdk(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def shell(azure: FakeAzure, sdk: str, tmp_path: Path) -> Shell:
+def shell(azure: FakeAzure, sdk: str, tmp_path: Path) -> Iterator[Shell]:
+    """When the test has ended, no secret that the fake gave out is seen anywhere."""
     settings = {"AZUREML_SDK": sdk, "SUBSCRIPTION_ID": azure.state.subscription}
     lines = [f"- name: {name}\n  value: {value}\n" for name, value in settings.items()]
     (tmp_path / "variable_template.yml").write_text("variables:\n" + "".join(lines))
     environment = azure.signed_in(CVA_CACHE=str(tmp_path / "cache"), PYTHONPATH=str(ROOT))
     environment.pop("CVA_WORKSPACE", None)
-    return Shell(environment, tmp_path)
+    yield Shell(environment, tmp_path, azure.said)
+    check_everything(azure, azure.said, tmp_path, azure.home)
+    assert any("model_training" in words for words in azure.arguments), "the recorder of arguments does not work"

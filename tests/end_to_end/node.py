@@ -48,6 +48,7 @@ class Node:
             "PATH": f"{Path(self.python).parent}:/usr/bin:/bin",
         }
         environment = {name: v for name, v in self.azure.on_cluster(**given).items() if not name.startswith("PYTHON")}
+        environment |= self.azure.arguments.environment()
         return subprocess.Popen(
             command, cwd=work, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
@@ -56,6 +57,7 @@ class Node:
         """Its output and errors; the service then says how it ended."""
         process = self.start(run_id)
         out, err = process.communicate(timeout=600)
+        self.azure.said += [out, err]
         self.ended(run_id, process.returncode)
         assert (process.returncode == 0) is good, f"exit {process.returncode}\n{out}\n{err}"
         return out, err
