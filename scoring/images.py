@@ -22,6 +22,7 @@ from PIL import Image
 from scoring.errors import ImageError, NotFoundError
 from scoring.geometry import Letterbox, letterbox_uint8, place, preprocess, unletterbox
 from scoring.manifest import Preprocess
+from scoring.pieces import expect_few_pieces
 
 __all__ = [
     "MIB",
@@ -153,6 +154,7 @@ def _read(source: Path | bytes, limits: ImageLimits) -> bytes:
 
 
 def _open_header(data: bytes, limits: ImageLimits) -> Image.Image:
+    expect_few_pieces(data)
     try:
         return Image.open(io.BytesIO(data), formats=limits.formats)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
