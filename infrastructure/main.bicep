@@ -20,7 +20,7 @@ param workspaceName string = '${baseName}-aml'
 param vmSize string = 'Standard_NC4as_T4_v3'
 
 @description('Optional. Setting CPU_VM_SIZE: size of a node of the CPU cluster, which runs the waiting step.')
-param cpuVmSize string = 'Standard_DS3_v2'
+param cpuVmSize string = 'Standard_D4ds_v4'
 
 @description('Optional. Setting AML_COMPUTE_CLUSTER_NAME: name of the GPU cluster.')
 @minLength(3)
@@ -34,10 +34,12 @@ param amlCpuClusterName string = 'cpu-cluster'
 
 @description('Optional. Setting AML_CLUSTER_MIN_NODES: nodes that the GPU cluster keeps while idle; each is paid for.')
 @minValue(0)
+@maxValue(100)
 param amlClusterMinNodes int = 0
 
 @description('Optional. Setting AML_CLUSTER_MAX_NODES: most nodes of the GPU cluster.')
 @minValue(1)
+@maxValue(100)
 param amlClusterMaxNodes int = 1
 
 @description('Optional. Setting IDLE_SECONDS_BEFORE_SCALEDOWN: seconds that a node waits for work before it is given back.')
@@ -46,6 +48,8 @@ param amlClusterMaxNodes int = 1
 param idleSecondsBeforeScaledown int = 600
 
 @description('Optional. Setting EDGE_DATASTORE_NAME: datastore of the pictures that edge devices capture.')
+@minLength(1)
+@maxLength(100)
 param edgeDatastoreName string = 'edgevisionstorage'
 
 @description('Optional. Setting EDGE_STORAGE_ACCOUNT: storage account of captures and releases; empty: a name is derived.')
@@ -91,7 +95,7 @@ param workspaceStorageAuthMode string = 'Identity'
 @allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS'])
 param storageSkuName string = 'Standard_LRS'
 
-@description('Optional. Days after which a captured picture is deleted.')
+@description('Optional. Days after which a capture is deleted. A data set has its own copy once its split is drawn.')
 @minValue(1)
 param captureExpireDays int = 365
 
@@ -117,6 +121,13 @@ param edgeReaderPrincipalIds array = []
 @description('Conditional. What edgeReaderPrincipalIds are; needed when they are not service principals.')
 @allowed(['ServicePrincipal', 'Group', 'User'])
 param edgeReaderPrincipalType string = 'ServicePrincipal'
+
+@description('Optional. Object ids of what sends captures: devices\' identities, or a group. They see all captures, and no model.')
+param edgeWriterPrincipalIds array = []
+
+@description('Conditional. What edgeWriterPrincipalIds are; needed when they are not service principals.')
+@allowed(['ServicePrincipal', 'Group', 'User'])
+param edgeWriterPrincipalType string = 'ServicePrincipal'
 
 @description('Optional. Whether the scoring container runs as a web app. Push its image first.')
 param deployWebApp bool = false
@@ -350,6 +361,21 @@ module edgeReaders 'modules/container-access.bicep' = [
       storageAccountName: edgeStorage.outputs.name
       containerName: modelReleaseContainer
       roleId: storageBlobDataReader
+    }
+  }
+]
+
+// Devices send captures, and do nothing else: account keys are off, so they come as themselves. No built-in role writes
+// without reading.
+module edgeWriters 'modules/container-access.bicep' = [
+  for (principalId, index) in edgeWriterPrincipalIds: {
+    name: 'edge-writer-${index}'
+    params: {
+      principalId: principalId
+      principalType: edgeWriterPrincipalType
+      storageAccountName: edgeStorage.outputs.name
+      containerName: edgeCaptureContainer
+      roleId: storageBlobDataContributor
     }
   }
 ]

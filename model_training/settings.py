@@ -36,7 +36,7 @@ class Settings:
     subscription_id: str = ""  # empty: the logged-in one
     aml_env_name: str = "automl_for_images_training_env"
     vm_size: str = "Standard_NC4as_T4_v3"
-    cpu_vm_size: str = "Standard_DS3_v2"
+    cpu_vm_size: str = "Standard_D4ds_v4"
     aml_compute_cluster_name: str = "gpu-cluster"
     aml_cpu_cluster_name: str = "cpu-cluster"
     aml_cluster_min_nodes: int = 0
@@ -48,8 +48,8 @@ class Settings:
     azureml_sdk: str = "v1"  # v1 | v2
     edge_datastore_name: str = "edgevisionstorage"
     edge_storage_account: str = ""
-    edge_capture_container: str = ""
-    model_release_container: str = ""
+    edge_capture_container: str = "captures"
+    model_release_container: str = "releases"
     groups: tuple[str, ...] = ()
     source: Path | None = field(default=None, compare=False)
 

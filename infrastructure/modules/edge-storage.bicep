@@ -12,7 +12,7 @@ param captureContainer string
 @description('Required. Container that devices pull models from.')
 param releaseContainer string
 
-@description('Optional. Days after which a captured picture is deleted.')
+@description('Optional. Days after which a capture is deleted. A data set has its own copy once its split is drawn.')
 param captureExpireDays int = 365
 
 @description('Optional. Redundancy.')

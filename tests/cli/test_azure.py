@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from model_training.workspaces.azureml.service import Container
 from scoring.bundle import load_bundle
-from scoring.errors import OfflineError
+from scoring.errors import OfflineError, UsageError
 from tests.cli.azure_cli import Shell, make_small, shell
 from tests.contracts.bundles import decision, tiny_bundle
 from tests.workspaces.azureml.azure_parts import opened
@@ -96,7 +98,7 @@ def test_a_version_that_somebody_registered_by_other_means_stands_in_nobody_s_wa
 
 def test_clusters_are_those_of_the_workspace(shell: Shell) -> None:
     found = {each["name"]: each["size"] for each in shell.cva("cluster", "list")}
-    assert found == {"gpu-cluster": "Standard_NC4as_T4_v3", "cpu-cluster": "Standard_DS3_v2"}
+    assert found == {"gpu-cluster": "Standard_NC4as_T4_v3", "cpu-cluster": "Standard_D4ds_v4"}
     out, _ = shell.said("cluster", "list")
     assert "0 to 1" in out
 
@@ -126,6 +128,57 @@ def test_what_is_missing_is_said_with_what_to_do(shell: Shell) -> None:
     assert cpu[0] == "fail" and "AML_CPU_CLUSTER_NAME cpu-cluster is not there; clusters: gpu-cluster" in cpu[1]
     out, _ = shell.said("workspace", "check", code=1)
     assert "2 broken" in out
+
+
+@pytest.mark.parametrize("size", ["STANDARD_D4DS_V4", "STANDARD_NV36ADS_A10_V5"])
+def test_a_gpu_cluster_that_automl_cannot_use_is_told_of(shell: Shell, size: str) -> None:
+    make_small(shell, "gpu-cluster", size)
+    gpu, cpu = checks(shell, 1)["cluster"]
+    assert gpu[0] == "fail" and f"size {size}" in gpu[1] and "NC and ND" in gpu[1] and "VM_SIZE" in gpu[2]
+    assert cpu[0] == "ok"
+
+
+class Forbidden(dict[str, bytes]):
+    """A container's blobs that this login may not touch, as blob storage says it."""
+
+    hint = "this identity needs the role 'Storage Blob Data Contributor' on the storage account cvaedge"
+
+    def refuse(self, *_: object) -> Any:
+        raise UsageError("this login may not do that (403), cvaedge", hint=self.hint)
+
+    __iter__ = __setitem__ = __contains__ = refuse
+
+
+CAPTURES, RELEASES = Container("edgevisionstorage", "cvaedge", "captures"), Container("out", "cvaedge", "releases")
+
+
+def test_captures_and_releases_are_tried(shell: Shell) -> None:
+    found = checks(shell, 0)
+    assert [found[each][0][0] for each in ("captures", "releases")] == ["warn", "warn"]  # none are there
+    shell.cloud.stores |= {each.name: each for each in (CAPTURES, RELEASES)}
+    found = checks(shell, 0)
+    assert found["captures"] == [("ok", "edgevisionstorage can be read", "")]
+    assert found["releases"] == [("ok", "releases can be written", "")]
+    assert list(shell.cloud.files("out")) == ["cva/check"] and shell.cloud.files(CAPTURES.name) == {}
+
+
+def test_a_missing_role_is_named_and_who_gets_it(shell: Shell) -> None:
+    shell.cloud.stores |= {each.name: each for each in (CAPTURES, RELEASES)}
+    shell.cloud.containers |= {each.url: Forbidden() for each in (CAPTURES, RELEASES)}
+    found = checks(shell, 1)
+    status, _, todo = found["captures"][0]
+    assert status == "fail" and "Storage Blob Data Reader on container captures of cvaedge" in todo
+    assert "dataScientistPrincipalIds" in todo and "WORKSPACE_SVC_PRINCIPAL_ID" in todo
+    status, _, todo = found["releases"][0]
+    assert status == "warn" and "Storage Blob Data Contributor on container releases of cvaedge" in todo
+    assert "WORKSPACE_SVC_PRINCIPAL_ID" in todo and "only a release needs it" in todo
+
+
+def test_what_is_no_question_of_roles_is_said_as_it_is(shell: Shell) -> None:
+    shell.cloud.stores[CAPTURES.name] = CAPTURES
+    shell.cloud.containers[CAPTURES.url] = firewalled = Forbidden()
+    firewalled.hint = "the network rules of cvaedge keep this machine out: add it"
+    assert checks(shell, 1)["captures"][0][2] == firewalled.hint
 
 
 def test_nodes_that_never_rest_are_told_of(shell: Shell) -> None:

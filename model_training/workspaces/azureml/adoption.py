@@ -29,7 +29,8 @@ def adopt(asset: Asset, store: DatasetStore, datastores: AzureDatastores, cache:
     """
     with exclusive(cache.incoming, asset.name) as staging:
         rows = read_export(asset, store.place, datastores).rows
-        reporter(Event("stage", f"look at the {len(rows)} images of {asset.name}:{asset.version} once, keep them, split"))
+        text = f"look at the {len(rows)} images of {asset.name}:{asset.version} once, keep them, and split"
+        reporter(Event("stage", text))
 
         def locate(row: Row) -> Path:
             return datastores.resolve(row.image_url, staging / "data.jsonl")
