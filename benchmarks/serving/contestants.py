@@ -41,6 +41,7 @@ class Contestant:
 
 ALL = (
     Contestant("cva", "cva", 2),
+    Contestant("cva-1", "cva", 1),
     Contestant("azureml-1", "azureml", 1),
     Contestant("azureml-2", "azureml", 2),
     Contestant("litserve-1", "litserve", 1),
