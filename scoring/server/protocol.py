@@ -1,8 +1,10 @@
-"""uvicorn's connection, and two things it leaves open: a head must be here in time, and be no larger than 64 KiB.
+"""uvicorn's connection, and three things it leaves open: a head must be here in time, and be no larger than 64 KiB; an
+answer must be taken in time.
 
-Without them a caller could hold connections for ever, or fill the memory, before there is a request at all. The parser
-collects a field in a time that grows with the square of its length, so the limit also holds for what comes behind a
-request that is being answered, and behind a body. Knows nothing about what is asked or answered.
+Without them a caller could hold connections for ever, or fill the memory, before there is a request at all; or hold an
+answer and the request behind it by never reading: closing a connection waits for what was not sent. The parser collects
+a field in a time that grows with the square of its length, so the limit also holds for what comes behind a request that
+is being answered, and behind a body. Knows nothing about what is asked or answered.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 MAX_HEAD = 64 << 10  # bytes
 TOO_LARGE = (
@@ -20,10 +22,15 @@ TOO_LARGE = (
 
 
 class Connection(HttpToolsProtocol):
-    """`head_seconds` from a connection, or from the first byte of its next request, to the end of the head."""
+    """`seconds` from a connection, or from the first byte of its next request, to the end of the head.
 
-    head_seconds = 30.0
+    As many from an answer that the system's buffers cannot hold, or from the end of the connection, until it is taken.
+    """
+
+    seconds = 30.0
     _timer: asyncio.TimerHandle | None = None
+    _sending: asyncio.TimerHandle | None = None  # its answer waits to be read
+    _running: RequestResponseCycle | None = None  # the request that is being answered; others may wait behind it
     _head = 0  # bytes since a head, a piece of a body or a request ended
     _moved = False  # one of these was in the bytes that came last
 
@@ -33,12 +40,17 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
+        self._sent()
+        if self._running is not None and not self._running.response_complete:  # uvicorn tells the newest one alone
+            self._running.disconnected = True
+            self._running.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         self._moved = False
         super().data_received(data)
         if self.transport.is_closing():
+            self._expect_reading()
             return
         answering = self.cycle is not None and not self.cycle.response_complete
         if not answering:
@@ -47,12 +59,14 @@ class Connection(HttpToolsProtocol):
         if self._head > MAX_HEAD:
             if not answering:
                 self.transport.write(TOO_LARGE)
-            self.transport.close()
+            self._close()
 
     def on_headers_complete(self) -> None:
         self._stop()
         self._moved = True
         super().on_headers_complete()
+        if not self.pipeline:
+            self._running = self.cycle
 
     def on_body(self, body: bytes) -> None:
         self._moved = True
@@ -62,9 +76,41 @@ class Connection(HttpToolsProtocol):
         self._moved = True
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        if self.pipeline:
+            self._running = self.pipeline[-1][0]
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._expect_reading()
+
+    def timeout_keep_alive_handler(self) -> None:
+        self._close()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._expect_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._sent()
+
+    def _close(self) -> None:
+        self.transport.close()
+        self._expect_reading()
+
+    def _expect_reading(self) -> None:
+        if self._sending is None and self in self.connections:  # which it is until it is lost
+            self._sending = self.loop.call_later(self.seconds, self.transport.abort)
+
+    def _sent(self) -> None:
+        if self._sending is not None:
+            self._sending.cancel()
+            self._sending = None
+
     def _start(self) -> None:
         if self._timer is None:
-            self._timer = self.loop.call_later(self.head_seconds, self.transport.close)
+            self._timer = self.loop.call_later(self.seconds, self._close)
 
     def _stop(self) -> None:
         if self._timer is not None:
@@ -72,5 +118,5 @@ class Connection(HttpToolsProtocol):
             self._timer = None
 
 
-def protocol(head_seconds: float) -> type[Connection]:
-    return type("Connection", (Connection,), {"head_seconds": head_seconds})
+def protocol(seconds: float) -> type[Connection]:
+    return type("Connection", (Connection,), {"seconds": seconds})

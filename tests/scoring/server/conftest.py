@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,8 +22,10 @@ from tests.scoring.server.running import Running, served
 
 
 @contextmanager
-def started(bundle: Path | None, *, model: ServedModel | None = None, **options: Any) -> Iterator[Running]:
-    """A server with these settings, until the block ends."""
+def started(
+    bundle: Path | None, *, model: ServedModel | None = None, send_buffer: int = 0, **options: Any
+) -> Iterator[Running]:
+    """A server with these settings, until the block ends; `send_buffer` is that of its connections, in bytes."""
     settings = ServeSettings(**{"port": 0, "workers": 2, **options})
     context = Context.of(settings)
     if model is None and bundle is not None:
@@ -30,6 +33,8 @@ def started(bundle: Path | None, *, model: ServedModel | None = None, **options:
     if model is not None:
         context.service.use(model)
     listener = listen(settings)
+    if send_buffer:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
     app = create_app(context)
     server = make_server(app, settings)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
