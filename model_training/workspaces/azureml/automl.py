@@ -1,7 +1,7 @@
 """The AutoML part of an Azure ML workspace: a job's sweep run by the service on a GPU cluster, followed from here.
 
-A step whose node was restarted goes on with the run that it began; one that is told to stop, or whose pipeline is
-cancelled, cancels it. Trains nothing and knows no SDK.
+A step whose node was restarted goes on with the run that it began; one that is told to stop, whose pipeline is
+cancelled or that fails while it waits cancels it. Trains nothing and knows no SDK.
 """
 
 from __future__ import annotations
@@ -26,7 +26,15 @@ from model_training.workspaces.azureml.submission import JOB_TAG, RUN_TAG, Submi
 from model_training.workspaces.azureml.trials import Trial, own_error, result
 from model_training.workspaces.base import BestTrial, Event, Reporter, TrialResult, silent
 from model_training.workspaces.run_states import ENDED, run_above
-from scoring.errors import CancelledError, NotFoundError, TrainingError, UsageError
+from scoring.errors import (
+    CancelledError,
+    CvaError,
+    NotFoundError,
+    OfflineError,
+    TrainingError,
+    UnavailableError,
+    UsageError,
+)
 
 BEST_CHILD = "automl_best_child_run_id"
 LONGEST_MINUTES = 8 * 60  # where a job sets no limit of its own
@@ -65,7 +73,9 @@ class AzureAutoML:
             reporter(Event("message", f"AutoML run {facts.id} on {cluster}  {facts.portal_url}".rstrip()))
             look = self._looks(watch, Guard(self._service, request.tags[RUN_TAG], cluster, self._patience, reporter))
             ended = follow(self._service, facts.id, look, self._patience, reporter)
-        except (CancelledError, KeyboardInterrupt, SystemExit):
+        except (OfflineError, UnavailableError):
+            raise  # it goes on: a step that runs again finds it
+        except (CvaError, KeyboardInterrupt, SystemExit):  # nobody waits for it any more
             submission.cancel()
             raise
         if ended.status != "Completed":

@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from scoring.errors import CvaError, OfflineError, UsageError
+from scoring.errors import CvaError, OfflineError, UnavailableError, UsageError
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, TokenCredential
@@ -24,6 +24,7 @@ CLIENT_ID = "DEFAULT_IDENTITY_CLIENT_ID"  # Azure ML sets it on a node; "clienti
 RUN_ID = "AZUREML_RUN_ID"  # in a job; a compute instance's terminal has an endpoint too, and a person's own login
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _ENDPOINTS = (("MSI_ENDPOINT", "MSI_SECRET"), ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"))
+_FINAL = (None, 400, 401, 403)  # of an identity that never had a token; None: nobody was there to be asked
 
 
 def on_cluster(environ: Mapping[str, str] = os.environ) -> bool:
@@ -38,7 +39,7 @@ def token_credential(subscription_id: str = "", *, connection: str = CONNECTION)
     if on_cluster():
         from azure.identity import ManagedIdentityCredential
 
-        return Translated(ManagedIdentityCredential(**_client_id()), _managed_hint())
+        return Managed(ManagedIdentityCredential(**_client_id()), _managed_hint())
     return Translated(_of_profile(subscription_id, connection), log_in_hint(connection))
 
 
@@ -93,7 +94,7 @@ def log_in_hint(connection: str = CONNECTION) -> str:
 
 
 class Translated:
-    """A credential that raises our errors only: UsageError (no login, refused), OfflineError."""
+    """A credential that raises our errors only: UsageError (no login, refused), OfflineError, UnavailableError."""
 
     def __init__(self, credential: TokenCredential, hint: str) -> None:
         self._credential = credential
@@ -103,7 +104,34 @@ class Translated:
         try:
             return self._credential.get_token(*scopes, **options)
         except _foreign() as error:
-            raise _translated(error, self._hint) from error
+            raise self._ours(error, scopes) from error
+
+    def _ours(self, error: Exception, scopes: tuple[str, ...]) -> CvaError:
+        return _translated(error, self._hint)
+
+
+class Managed(Translated):
+    """An identity that had a token has one again: what fails later is the endpoint's trouble, and passes.
+
+    azure-identity raises the same for an endpoint that is busy or restarts and for an identity that is not there.
+    """
+
+    def __init__(self, credential: TokenCredential, hint: str) -> None:
+        super().__init__(credential, hint)
+        self._had: set[tuple[str, ...]] = set()  # scopes
+
+    def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        token = super().get_token(*scopes, **options)
+        self._had.add(scopes)
+        return token
+
+    def _ours(self, error: Exception, scopes: tuple[str, ...]) -> CvaError:
+        ours = super()._ours(error, scopes)
+        passes = scopes in self._had or getattr(error, "status_code", None) not in _FINAL
+        if not isinstance(ours, UsageError) or not passes:
+            return ours
+        text = f"the cluster's identity gets no token now: {_line(error)}"
+        return UnavailableError(text, hint=f"try again; if it stays so, {self._hint}", retry_after=5)
 
 
 def _of_profile(subscription_id: str, connection: str) -> TokenCredential:

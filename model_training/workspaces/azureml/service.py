@@ -155,6 +155,9 @@ class EndpointFacts:
     rest_url: str = ""
 
 
+STARTED_TAG = "cva_started"  # v1 makes a run, tags it and starts it, each in a call of its own
+
+
 @dataclass(frozen=True)
 class AutoMLRequest:
     """An AutoML image job on two data sets of the service's own generation. `tags` find it again after a restart."""
@@ -224,7 +227,7 @@ class Service(Protocol):
     def download_file(self, run_id: str, path: str, file: Path) -> None: ...
 
     # AutoML for images
-    def submit_automl(self, request: AutoMLRequest) -> RunFacts: ...
+    def submit_automl(self, request: AutoMLRequest) -> RunFacts: ...  # v1's gets STARTED_TAG, too, once it is started
 
     # pipeline endpoints
     def endpoints(self) -> Sequence[EndpointFacts]: ...

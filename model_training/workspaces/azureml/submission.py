@@ -1,7 +1,8 @@
 """The one AutoML run of this work: found when it was submitted before, submitted otherwise, cancelled on a stop.
 
 SDK v2 takes a name for it, which is asked for first; v1 takes none, so the step's own run keeps that it was asked for,
-and then the search by tags, an index that lags behind, is asked twice. Follows nothing and knows no SDK.
+and then the search by tags, an index that lags behind, is asked twice; one that v1 made but did not start is ended.
+Follows nothing and knows no SDK.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from model_training.workspaces.azureml.following import Patience
-from model_training.workspaces.azureml.service import AutoMLRequest, RunFacts, Service
+from model_training.workspaces.azureml.service import STARTED_TAG, AutoMLRequest, RunFacts, Service
 from model_training.workspaces.base import Event, Reporter
 from model_training.workspaces.run_states import ENDED
-from scoring.errors import ConflictError, NotFoundError, OfflineError, UnavailableError
+from scoring.errors import ConflictError, CvaError, NotFoundError, OfflineError, UnavailableError, UsageError
 
 RUN_TAG, JOB_TAG = "cva_run", "cva_job"
 STOPPED_TAG = "cva_stopped_with_its_step"  # a step that runs again trains anew; what a person cancelled stays cancelled
@@ -42,15 +43,21 @@ class Submission:
         """Whatever of this work still runs; looked for too, since the answer with its id may be lost."""
         try:
             known = self._begun or self._by_name()
-            there = [*([known] if known else []), *self._by_tags()]
-            for run_id in dict.fromkeys(facts.id for facts in there):
-                if self._service.run(run_id).status not in ENDED:
-                    self._service.tag_run(run_id, {STOPPED_TAG: "true"})
-                    self._service.cancel_run(run_id)
-                    self._reporter(Event("message", f"cancelled AutoML run {run_id}"))
-        except (OfflineError, UnavailableError) as error:
-            text = f"the AutoML run could not be cancelled ({error.message}): cancel it in the studio, it costs money"
+            if known:
+                self._end(known.id)
+            for facts in self._by_tags():
+                if not known or facts.id != known.id:
+                    self._end(facts.id)
+        except CvaError as error:  # what is on its way already says what went wrong
+            which = f"AutoML run {self._begun.id}" if self._begun else "an AutoML run that there may be"
+            text = f"{which} could not be cancelled ({error.message}): cancel it in the studio, it costs money"
             self._reporter(Event("warning", text))
+
+    def _end(self, run_id: str) -> None:
+        if self._service.run(run_id).status not in ENDED:
+            self._service.tag_run(run_id, {STOPPED_TAG: "true"})
+            self._service.cancel_run(run_id)
+            self._reporter(Event("message", f"cancelled AutoML run {run_id}"))
 
     def _submit(self) -> RunFacts:
         """Once. When the answer is lost, it is looked for before it is asked for again."""
@@ -94,7 +101,16 @@ class Submission:
         return tags.get(ASKED_TAG) == self._request.tags[JOB_TAG]
 
     def _newest(self) -> RunFacts | None:
-        return max(self._by_tags(), key=lambda facts: (facts.created_at, facts.id), default=None)
+        there = [facts for facts in self._by_tags() if self._takes_names or self._started(facts)]
+        return max(there, key=lambda facts: (facts.created_at, facts.id), default=None)
+
+    def _started(self, found: RunFacts) -> bool:
+        """Not so where a node was lost between two calls of v1: what nobody started would be waited for without end."""
+        if STARTED_TAG in found.tags or STARTED_TAG in self._service.run(found.id).tags:  # the search lags behind
+            return True
+        with contextlib.suppress(NotFoundError, ConflictError, UsageError):  # nobody may carry it on yet
+            self._end(found.id)
+        return False
 
     def _by_tags(self) -> list[RunFacts]:
         return [facts for facts in self._service.runs(tags=self._request.tags) if STOPPED_TAG not in facts.tags]

@@ -64,6 +64,15 @@ def start(azure: FakeAzure, request: Request, experiment: str, id: str) -> Answe
     return {"runId": id}
 
 
+@ROUTES.route("POST", ROOT + "/runs/(?P<id>[^/]+)/changerunstatus/failed")
+def fail(azure: FakeAzure, request: Request, experiment: str, id: str) -> Answer:
+    """The client gives up on a run that it could not start."""
+    if id not in azure.state.runs:
+        raise not_found(f"Run {id}")
+    azure.state.runs[id].status = "Failed"
+    return {}
+
+
 @ROUTES.route("POST", ROOT + "/cancelrun/(?P<id>[^/]+)")
 def cancel(azure: FakeAzure, request: Request, experiment: str, id: str) -> Answer:
     if id not in azure.state.runs:

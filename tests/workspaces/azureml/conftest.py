@@ -1,4 +1,4 @@
-"""Services in processes of their own, signed in as a cluster's managed identity, for every test of this folder."""
+"""Services in processes of their own, signed in as a managed identity; a workspace in memory where AutoML trains."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.contracts.workspace_contract import TASK, pictures
+from tests.workspaces.azureml.automl_parts import COURSE, SECOND
+from tests.workspaces.azureml.azure_parts import opened
+from tests.workspaces.azureml.memory import Cloud
+from tests.workspaces.azureml.memory_runs import Script, ScriptedTrial
 
 if TYPE_CHECKING:
     from tests.fake_azure.azure import FakeAzure
@@ -64,3 +70,17 @@ def step_folder(tmp_path: Path) -> Path:
     (folder / "model_training" / "step.py").write_text("print('step')\n")
     (folder / "requirements" / "step.txt").write_text("# pins\nazure-ai-ml==1.35.2\nnumpy==2.3.5  # arrays\n")
     return folder
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Cloud:
+    cloud = Cloud()
+    importer, _ = opened(cloud, tmp_path / "importer")
+    importer.datasets.create("caps", pictures(tmp_path / "pictures"), task=TASK)
+    cloud.script = Script([SECOND, ScriptedTrial(COURSE)], best=1)
+    return cloud
+
+
+@pytest.fixture
+def run_id(cloud: Cloud, tmp_path: Path) -> str:
+    return opened(cloud, tmp_path / "submitter")[0].runs.create(kind="job", experiment="caps", parameters={}).id

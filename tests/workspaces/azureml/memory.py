@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from model_training.workspaces.azureml.service import (
+    STARTED_TAG,
     Asset,
     AutoMLRequest,
     Compute,
@@ -221,8 +222,9 @@ class MemoryService:
         for asset in (request.train, request.validation):
             assert asset in self.cloud.data[self.generation], asset  # the other generation's cannot be read
         self.cloud.requests.append(request)
-        name = request.name if self.generation == "v2" else ""
-        begun = self.cloud.runs.begin(self.cloud.script, request.experiment, request.tags, name)
+        newer = self.generation == "v2"
+        tags = request.tags if newer else {**request.tags, STARTED_TAG: "true"}
+        begun = self.cloud.runs.begin(self.cloud.script, request.experiment, tags, request.name if newer else "")
         self._answered("submit_automl")
         return begun
 

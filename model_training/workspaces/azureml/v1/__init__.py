@@ -7,6 +7,7 @@ models.py       registered models                                   downloads.py
 runs.py         run history: state, logs, metrics, files            words.py        its words as ours
 automl.py       submits the AutoML image job                        search.py       its search space
 endpoints.py    publishing, versions, submitting                    step.py         the one step
+rest.py         what the SDK has no words for, tried again
 """
 
 from model_training.workspaces.azureml.v1.service import V1Service

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from model_training.workspaces.azureml.service import Asset, Place
+from model_training.workspaces.azureml.v1 import rest
 from model_training.workspaces.azureml.v1.definitions import address, source
 from model_training.workspaces.azureml.v1.times import moment
 
@@ -149,10 +150,11 @@ def _listed(workspace: Any, path: str) -> Iterable[Mapping[str, Any]]:
     host = workspace._auth_object._get_arm_end_point().rstrip("/")
     url: str | None = f"{host}{path}?api-version={API_VERSION}"
     while url:
-        response = requests.get(url, headers=workspace._auth_object.get_authentication_header(), timeout=60)
-        if response.status_code == 404:
-            return
-        response.raise_for_status()
-        page = response.json()
+        try:
+            page = rest.send(workspace, "GET", url).json()
+        except requests.HTTPError as error:
+            if error.response.status_code == 404:
+                return
+            raise
         yield from page.get("value") or []
         url = page.get("nextLink")

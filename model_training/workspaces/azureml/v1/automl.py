@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import tempfile
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from model_training.jobs.spec import JobSpec
-from model_training.workspaces.azureml.service import AutoMLRequest
+from model_training.workspaces.azureml.service import STARTED_TAG, AutoMLRequest
 from model_training.workspaces.azureml.v1 import search
 from model_training.workspaces.azureml.v1.assets import tabular_dataset
 from scoring.errors import UsageError
@@ -23,8 +25,30 @@ def submit(workspace: Any, request: AutoMLRequest) -> str:
     with tempfile.TemporaryDirectory(prefix="cva-automl-") as scratch:  # the SDK leaves a folder of its own there
         config = image_config(workspace, request, scratch)
         experiment = Experiment(workspace, request.experiment)
-        run = experiment.submit(config, tags=dict(request.tags), show_output=False)
+        with tagged_before_it_starts(request.tags):
+            run = experiment.submit(config, tags={**request.tags, STARTED_TAG: "true"}, show_output=False)
     return str(run.id)
+
+
+@contextlib.contextmanager
+def tagged_before_it_starts(tags: Mapping[str, str]) -> Iterator[None]:
+    """Of the SDK's three calls (make, start, tag) the tags come second: what cannot be found again may cost hours.
+
+    It has no word for that, so its own function for the second call is preceded by the tags.
+    """
+    from azureml.train.automl._experiment_drivers import driver_utilities
+
+    start = driver_utilities.start_remote_run
+
+    def tag_and_start(state: Any, run_configuration: Any) -> None:
+        state.current_run.set_tags(dict(tags))
+        start(state, run_configuration)
+
+    driver_utilities.start_remote_run = tag_and_start
+    try:
+        yield
+    finally:
+        driver_utilities.start_remote_run = start
 
 
 def image_config(workspace: Any, request: AutoMLRequest, scratch: str) -> Any:

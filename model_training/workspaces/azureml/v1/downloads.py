@@ -8,9 +8,10 @@ import time
 from pathlib import Path
 from typing import IO
 
+from model_training.workspaces.azureml.v1.rest import TIMEOUT, pause
+
 CHUNK = 1 << 20
 TRIES = 3
-TIMEOUT = 60  # seconds without a byte
 
 
 def download(url: str, file: Path) -> None:
@@ -40,7 +41,7 @@ def _fetch(url: str, stream: IO[bytes]) -> None:
                     stream.write(chunk)
             return
         except requests.RequestException as error:
-            answer = error.response
-            if attempt == TRIES or (answer is not None and answer.status_code < 500 and answer.status_code != 429):
+            seconds = pause(error.response, attempt)
+            if seconds is None or attempt == TRIES:
                 raise
-            time.sleep(attempt)
+            time.sleep(seconds)

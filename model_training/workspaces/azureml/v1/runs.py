@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from model_training.workspaces.azureml.service import Place, RunFacts
+from model_training.workspaces.azureml.v1 import rest
 from model_training.workspaces.azureml.v1.downloads import download
 from model_training.workspaces.azureml.v1.words import facts
 from scoring.errors import NotFoundError
@@ -86,7 +87,7 @@ class History:
             name, number = self._experiment(dto), dto.experiment_id
             JasmineClient(self._workspace.service_context, name, number).cancel_run(run_id)
         elif dto.cancel_uri:
-            self._post(dto.cancel_uri)
+            rest.send(self._workspace, "POST", dto.cancel_uri)
         else:
             client.post_event_canceled()
 
@@ -171,12 +172,6 @@ class History:
             return ""
         data = self._artifacts().download_artifact_contents_to_bytes(ORIGIN, container, path)
         return str(data[-LOG_LIMIT:].decode("utf-8", "replace"))
-
-    def _post(self, url: str) -> None:
-        import requests
-
-        headers = self._workspace._auth_object.get_authentication_header()
-        requests.post(url, headers=headers, timeout=60).raise_for_status()
 
 
 def _metric_names(client: Any, run_id: str) -> list[str]:
