@@ -68,13 +68,20 @@ print(json.dumps([token, named, old, logged_in_subscription()]))
 
 
 def test_a_cluster_uses_its_managed_identity(azure: FakeAzure) -> None:
-    """Even where somebody is logged in, too."""
+    """Even where somebody is logged in, too. An endpoint that is not there yet is no identity that is refused."""
     script = """
-token = token_credential().get_token("https://storage.azure.com/.default").token
+credential = token_credential()
+get = lambda: credential.get_token("https://storage.azure.com/.default").token
+refused, later, token = said(get), said(get), get()
 old = v1_authentication().get_token()
-print(json.dumps([token, old, said(logged_in_subscription)]))
+print(json.dumps([token, old, said(logged_in_subscription), refused, later]))
 """
-    token, old, said = run({**azure.signed_in(), **azure.on_cluster()}, script)
+    environment = {**azure.signed_in(), **azure.on_cluster()}
+    azure.fail_next("GET", "/msi/token.*storage", 400)
+    azure.fail_next("GET", "/msi/token.*storage", 404)
+    token, old, said, refused, later = run(environment, script)
+    assert (refused[0], later[0]) == ("UsageError", "UnavailableError")
+    assert "client id 5c1ab0fe" in refused[2] and "try again" in later[2]
     for each in (token, old):
         assert azure.tokens.claims(each, None)["appid"] == azure.state.managed_client_id
     assert said[0] == "UsageError"

@@ -6,9 +6,12 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
+from requests.structures import CaseInsensitiveDict
 
 from model_training.workspaces.azureml.service import Asset, Container
 from model_training.workspaces.azureml.v1.definitions import source
+from model_training.workspaces.azureml.v1.rest import pause
 from scoring.errors import ConflictError, NotFoundError
 from tests.workspaces.azureml.remote import Remote
 
@@ -69,6 +72,38 @@ def test_what_only_the_other_registry_has_is_found_when_asked_for(azure: FakeAzu
     everything = v1.assets(everywhere=True)
     assert {(each.name, each.kind) for each in everything} == {("both", "tabular"), ("labelled", "mltable")}
     assert v1.assets("nothing", everywhere=True) == []
+
+
+def test_the_other_registry_is_asked_again_while_it_is_busy(azure: FakeAzure, v1: Remote) -> None:
+    from tests.fake_azure.state import DataRecord
+
+    azure.state.data["labelled"] = {1: DataRecord("labelled", 1, "mltable", STORE, "exports/labelled")}
+    for fault in (429, 503):
+        azure.fail_next("GET", "azure.com.*/data/", fault, headers={"Retry-After": "0"})
+    azure.fail_next("GET", "azure.com.*/data/", "drop")
+    assert [each.version for each in v1.assets("labelled", everywhere=True)] == [1]
+    azure.assert_clean()
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "attempt", "seconds"),
+    [
+        (429, {"Retry-After": "17"}, 1, 17.0),
+        (503, {"Retry-After": "3600"}, 1, None),  # longer than anybody would wait for a look
+        (503, {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, 1, 1.0),
+        (500, {}, 2, 2.0),
+        (None, {}, 3, 4.0),  # a connection that broke
+        (400, {}, 1, None),
+        (403, {"Retry-After": "1"}, 1, None),
+        (404, {}, 1, None),
+    ],
+)
+def test_how_long_until_it_is_tried_again(
+    status: int | None, headers: dict[str, str], attempt: int, seconds: float | None
+) -> None:
+    response = requests.Response()
+    response.status_code, response.headers = status or 0, CaseInsensitiveDict(headers)
+    assert pause(None if status is None else response, attempt) == seconds
 
 
 def test_the_export_of_a_labelling_project_is_found_by_the_file_that_it_reads(azure: FakeAzure, v1: Remote) -> None:

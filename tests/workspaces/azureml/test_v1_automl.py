@@ -11,7 +11,7 @@ import pytest
 
 from model_training.jobs.load import parse_job
 from model_training.jobs.spec import JobSpec
-from model_training.workspaces.azureml.service import Asset, AutoMLRequest
+from model_training.workspaces.azureml.service import STARTED_TAG, Asset, AutoMLRequest
 from scoring.errors import ConflictError, NotFoundError, UsageError
 from tests.workspaces.azureml.remote import Remote
 
@@ -65,7 +65,7 @@ def test_the_default_job_reaches_the_service_as_it_is_written(azure: FakeAzure, 
     run = v1.submit_automl(request(v1, job, cva_run="17"))
     record = azure.state.runs[run.id]
     assert (run.experiment, record.compute, record.kind) == ("cap_detection", "gpu-cluster", "automl")
-    assert record.tags == {"cva_run": "17"}
+    assert record.tags == {"cva_run": "17", STARTED_TAG: "true"}
     settings = settings_of(azure, run.id)
     assert (settings["task_type"], settings["primary_metric"]) == ("image-object-detection", "mean_average_precision")
     assert settings["experiment_timeout_minutes"] == 480, "the cost guard"
@@ -205,6 +205,26 @@ def test_a_run_is_cancelled_by_the_service_that_runs_it(azure: FakeAzure, v1: Re
     v1.cancel_run(run.id)
     assert azure.requests.find("POST", "jasmine.*/cancelrun/")
     assert v1.run(run.id).status in ("CancelRequested", "Canceled")
+
+
+def test_it_is_tagged_before_it_costs_anything(azure: FakeAzure, v1: Remote) -> None:
+    """Whatever ends the process between two calls: what has started can be found, and what has not says so."""
+    run = v1.submit_automl(request(v1, HEAD, cva_run="17"))
+    calls = [call for call in azure.requests if call.method != "GET" and run.id in call.path]
+    tags = [call.body["tags"] for call in calls if call.body and call.body.get("tags")]
+    assert tags == [{"cva_run": "17"}, {"cva_run": "17", STARTED_TAG: "true"}]
+    (started,) = [number for number, call in enumerate(calls) if call.path.endswith("/submitSnapshotRun")]
+    assert calls[:started][-1].body["tags"] == {"cva_run": "17"}
+
+
+def test_a_start_that_fails_leaves_nothing_running(azure: FakeAzure, v1: Remote) -> None:
+    azure.fail_next("POST", "/submitSnapshotRun", 403)
+    with pytest.raises(UsageError, match="403"):
+        v1.submit_automl(request(v1, HEAD, cva_run="17"))
+    (record,) = [run for run in azure.state.runs.values() if run.kind == "automl"]
+    assert record.tags == {"cva_run": "17"}
+    assert record.status == "Failed"
+    assert not azure.faults.left
 
 
 def test_it_is_found_again_by_its_tags(azure: FakeAzure, v1: Remote) -> None:
