@@ -57,7 +57,9 @@ def _model(group: argparse._ArgumentGroup) -> None:
 def _address(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="default 127.0.0.1, this machine alone")
     group.add_argument("--port", type=_port, metavar="N", help=f"0: any free one (default {DEFAULT_PORT})")
-    group.add_argument("--no-keys", action="store_true", help="answer anyone who can reach the address")
+    group.add_argument(
+        "--no-keys", action="store_true", help="where there are none: answer anyone who can reach the address"
+    )
     group.add_argument(
         "--cors-origin",
         type=_origin,

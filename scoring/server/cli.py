@@ -52,9 +52,15 @@ def run(args: argparse.Namespace, out: Printer) -> None:
 
     settings = arguments.settings_of(args, os.environ)
     _log_to_stderr(settings)
+    _warn_of_keys(settings, no_keys=args.no_keys)
     keep_freed_memory()
     source = open_source(
-        model=args.model, bundle=args.bundle, registry=args.registry, store=args.store, environ=os.environ
+        model=args.model,
+        bundle=args.bundle,
+        registry=args.registry,
+        store=args.store,
+        provider=settings.provider,
+        environ=os.environ,
     )
     context = Context.of(settings)
     opening = Opening(threads=settings.threads, provider=settings.provider)
@@ -171,8 +177,13 @@ def _log_to_stderr(settings: ServeSettings) -> None:
     logging.getLogger("uvicorn").setLevel(logging.INFO if settings.debug else logging.WARNING)
     for name in ("asyncio", "PIL"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _warn_of_keys(settings: ServeSettings, *, no_keys: bool) -> None:
     if settings.keys_file and os.environ.get("KEY"):
         log.warning("KEY is not used: the keys are those of CVA_KEYS_FILE")
+    if no_keys and settings.locked:
+        log.warning("--no-keys is not used: there are keys, of %s", "CVA_KEYS_FILE" if settings.keys_file else "KEY")
     if any(len(key) < SHORTEST for key in settings.keys):
         log.warning("KEY has fewer than %d characters and can be guessed; give it a longer one", SHORTEST)
 

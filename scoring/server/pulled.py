@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from scoring.bundle import MANIFEST
+from scoring.edge.backoff import attempt
 from scoring.edge.pull import pull
 from scoring.edge.registries import REGISTRY, open_registry
 from scoring.edge.registry import LocalRegistry, Registry, find_workspace, parse_reference
@@ -29,25 +30,38 @@ class PulledModel:
     patient = True
 
     def __init__(
-        self, registry: Registry, name: str, version: str, dest: Path, fallback: BundleFolder | None = None
+        self,
+        registry: Registry,
+        name: str,
+        version: str,
+        dest: Path,
+        fallback: BundleFolder | None = None,
+        *,
+        provider: str = "cpu",
     ) -> None:
-        self.registry, self.name, self.version, self.dest = registry, name, version, dest
+        self.registry, self.name, self.version, self.dest, self.provider = registry, name, version, dest, provider
         self.store = Store(dest.absolute() / name)
         self.fallback = fallback
 
     def look(self) -> Hashable:
-        """What the registry has and what is installed; a registry that is away is no change of its own."""
+        """What the registry has, what is installed, and whether a version that could not be tried may be again.
+
+        A registry that is away is no change of its own.
+        """
         installed = self.store.current()
         try:
-            wanted = self.registry.resolve(self.name, self._word())
+            wanted = self.registry.resolve(self.name, self.version)
         except (OfflineError, NotFoundError):
             wanted = None
-        return wanted, installed
+        return wanted, installed, attempt(self.store.state(), wanted.manifest_sha256) if wanted else None
 
     def find(self) -> Candidate:
-        """Pull, and whatever comes of it, what is installed now. Raises: CvaError where nothing is."""
+        """Pull, and whatever comes of it, what is installed now. Raises: CvaError where nothing is.
+
+        A server asks all the time: what failed here is not fetched again, though it has a number.
+        """
         try:
-            result = pull(self.registry, self.name, self._word(), self.dest)
+            result = pull(self.registry, self.name, self._word(), self.dest, provider=self.provider, insist=False)
             trouble = result.message
         except CvaError as error:
             if self.store.current() is None and self.fallback is None:
@@ -100,19 +114,29 @@ def open_source(
     bundle: Path | None = None,
     registry: str = "",
     store: Path | None = None,
+    provider: str = "cpu",
     environ: Mapping[str, str],
 ) -> Source:
     """What the arguments and the older skill's environment ask for.
 
-    `store` (else AZUREML_MODEL_DIR, else `served` in the workspace) keeps what is pulled.
+    `store` (else AZUREML_MODEL_DIR, else `served` in the workspace) keeps what is pulled, tested on `provider`.
 
     Raises: UsageError, NotFoundError.
     """
     given = environ.get("AZUREML_MODEL_DIR", "")
     latest = environ.get("GET_LATEST_MODEL", "").strip().lower() in TRUE
+    elsewhere = registry or environ.get(REGISTRY, "")
     if bundle is not None:
+        _expect_alone(registry, store)
+        if latest:
+            log.warning("GET_LATEST_MODEL is not used: --bundle says what is served, and it is not pulled")
         return BundleFolder(bundle)
-    if not model and not latest and given:
+    if store is not None and not elsewhere and not latest:
+        raise UsageError(
+            "expected --registry with --store, found none: a model of the workspace is not pulled",
+            hint=f"give --registry PATH|URL or {REGISTRY}, or leave --store out",
+        )
+    if not model and not latest and given and not registry:
         return BundleFolder(bundle_in(Path(given)))
     reference = model or environ.get("EXPERIMENT_NAME", "")
     if not reference:
@@ -121,11 +145,21 @@ def open_source(
             hint="give --model NAME or --bundle DIR (or GET_LATEST_MODEL=true with EXPERIMENT_NAME)",
         )
     name, version = parse_reference(reference)
-    elsewhere = registry or environ.get(REGISTRY, "")
     if not latest and not elsewhere:
         return RegisteredModel(LocalRegistry.of(), name, version)
     dest = store or (Path(given) if given else find_workspace() / "served")
-    return PulledModel(open_registry(elsewhere), name, version or ("best" if latest else ""), dest, _fallback(given))
+    word = version or ("best" if latest else "")
+    return PulledModel(open_registry(elsewhere), name, word, dest, _fallback(given), provider=provider)
+
+
+def _expect_alone(registry: str, store: Path | None) -> None:
+    """A bundle is served from where it lies. Raises: UsageError."""
+    others = [name for name, value in (("--registry", registry), ("--store", store)) if value]
+    if others:
+        raise UsageError(
+            f"expected --bundle alone, found {' and '.join(others)} beside it: a bundle is not pulled",
+            hint="give --model NAME instead of --bundle, or leave the others out",
+        )
 
 
 def bundle_in(folder: Path) -> Path:

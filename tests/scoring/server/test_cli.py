@@ -98,7 +98,10 @@ def test_what_is_in_flight_is_finished_before_it_ends(tiny_bundle: Bundle, png: 
 
 
 def test_keys_come_from_the_environment_and_are_never_printed(tiny_bundle: Bundle) -> None:
-    with serving("--bundle", tiny_bundle(), "--port", 0, "--access-log", KEY=KEY, DEBUG="1") as (process, facts):
+    """Nor does --no-keys put them aside, or GET_LATEST_MODEL the bundle: what is not used is said."""
+    more = {"KEY": KEY, "DEBUG": "1", "GET_LATEST_MODEL": "true", "EXPERIMENT_NAME": "Caps"}
+    arguments = ("--bundle", tiny_bundle(), "--port", 0, "--access-log", "--no-keys")
+    with serving(*arguments, **more) as (process, facts):
         assert facts["keys"] is True
         assert b" 401 " in ask(facts["port"], get("/metadata"))
         assert b" 200 " in ask(facts["port"], get("/metadata", f"x-api-key: {KEY}"))
@@ -106,6 +109,8 @@ def test_keys_come_from_the_environment_and_are_never_printed(tiny_bundle: Bundl
         out, errors = process.communicate(timeout=30)
     assert process.returncode == 0
     assert "GET /metadata 200" in errors
+    assert "--no-keys is not used: there are keys, of KEY" in errors
+    assert "GET_LATEST_MODEL is not used: --bundle says" in errors
     assert KEY not in out + errors
 
 

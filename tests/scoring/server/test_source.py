@@ -8,7 +8,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
 from PIL import Image
@@ -357,3 +357,29 @@ def test_the_experiment_s_name_is_the_model_s_where_none_is_given(shelf: Shelf) 
 def test_no_model_at_all_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="expected a model to serve"):
         open_source(environ={"GET_LATEST_MODEL": "true"})
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"bundle": Path("b"), "registry": "file:r"}, "--bundle alone, found --registry beside"),
+        ({"bundle": Path("b"), "store": Path("s")}, "--bundle alone, found --store beside"),
+        ({"bundle": Path("b"), "registry": "r", "store": Path("s")}, "found --registry and --store beside"),
+        ({"model": "Caps", "store": Path("s")}, "expected --registry with --store"),
+        ({"store": Path("s")}, "expected --registry with --store"),
+        ({"registry": "file:r"}, "expected a model to serve"),
+    ],
+)
+@pytest.mark.parametrize("environ", [{}, {"AZUREML_MODEL_DIR": "mounted"}])
+def test_options_that_would_do_nothing_are_refused(given: dict[str, Any], words: str, environ: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match=words):
+        open_source(**given, environ=environ)
+
+
+@pytest.mark.parametrize("environ", [{"CVA_REGISTRY": "file:r"}, {"GET_LATEST_MODEL": "true"}])
+def test_a_store_may_belong_to_a_registry_of_the_environment(
+    shelf: Shelf, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    source = open_source(model="Caps", store=tmp_path / "kept", environ=environ)
+    assert isinstance(source, PulledModel)
+    assert source.dest == tmp_path / "kept"
