@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from scoring.errors import CancelledError, CvaError, UsageError
@@ -66,6 +67,7 @@ def host(generation: str, work: Work) -> int:
 def open_here(generation: str, environ: Mapping[str, str]) -> tuple[AzureWorkspace, str]:
     """The workspace that this run belongs to, and the run's id. Raises: UsageError outside of a run."""
     from model_training.workspaces.azureml.service import Place
+    from model_training.workspaces.azureml.training import NEWEST
     from model_training.workspaces.azureml.workspace import AzureWorkspace
     from model_training.workspaces.open import cache_folder, connect
 
@@ -73,7 +75,8 @@ def open_here(generation: str, environ: Mapping[str, str]) -> tuple[AzureWorkspa
     if missing:
         raise UsageError(f"this is no run of Azure ML: {', '.join(missing)} not set", hint="submit the endpoint")
     place = Place(*(environ[name] for name in PLACE))
-    return AzureWorkspace(connect(place, generation), cache_folder(place)), environ[RUN_ID]
+    newer = partial(connect, place, NEWEST)  # requirements/step.txt holds both
+    return AzureWorkspace(connect(place, generation), cache_folder(place), newer=newer), environ[RUN_ID]
 
 
 def _above(workspace: AzureWorkspace, run_id: str) -> list[str]:

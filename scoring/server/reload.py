@@ -1,8 +1,9 @@
 """A new version goes live only after it was verified, self-tested, opened and warmed up; until then the old one serves.
 
 One thread does all of it, so there are never two loads at a time. A version that failed is remembered by its
-manifest's hash and not tried again until somebody asks (`ask`, SIGHUP) or another one is there. Knows nothing about
-HTTP or where models come from.
+manifest's hash and not tried again until somebody asks (`ask`, SIGHUP) or another one is there; one that could not be
+tried for want of time or memory is tried again by itself, later each time. Knows nothing about HTTP or where models
+come from.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import logging
 import queue
 import signal
 import threading
+import time
 from collections.abc import Callable, Hashable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -18,13 +20,14 @@ from typing import Any
 
 from scoring.detector import Detector
 from scoring.edge.selftest import self_test
-from scoring.errors import CvaError, IncompatibleError, IntegrityError, SelfTestError
+from scoring.errors import CvaError, IncompatibleError, IntegrityError, SelfTestError, UntestedError
 from scoring.server.service import ServedModel, Service
 from scoring.server.source import Candidate, Source, open_model, verify
 
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between attempts while there is no model
+FIRST_DELAY, LONGEST_DELAY = 60.0, 3600.0  # seconds until a version is tried again that could not be tried
 CLOSING = 10.0  # seconds that the end of the server waits for a load that is under way
 LOADED, REJECTED, UNAVAILABLE = "loaded", "rejected", "unavailable"
 _NEVER: Hashable = object()
@@ -66,6 +69,7 @@ class Reloader:
         self.rejected: Rejected | None = None  # the last one, until another version goes live
         self._opening, self._tell = opening or Opening(), tell
         self._refused: set[str] = set()
+        self._later: dict[str, tuple[float, float]] = {}  # manifest_sha256 -> when it may be tried, the last delay
         self._mark: Hashable = _NEVER
         self._trouble = ""
         self._pause = FIRST_PAUSE
@@ -95,9 +99,12 @@ class Reloader:
         with self._busy:
             if forced:
                 self._refused.clear()
+                self._later.clear()
                 self._mark = _NEVER
             try:
                 candidate = self._changed()
+                if candidate is not None and self._waits(candidate):
+                    return
                 if candidate is not None and not self._known(candidate):
                     self._bring(candidate)
                 self._trouble = ""
@@ -143,9 +150,28 @@ class Reloader:
         is_live = live is not None and _identity(live) == _identity(candidate)
         return is_live or candidate.manifest_sha256 in self._refused
 
+    def _waits(self, candidate: Candidate) -> bool:
+        """Its time has not come; with no model at all every look is an attempt."""
+        due, _ = self._later.get(candidate.manifest_sha256, (0.0, 0.0))
+        waits = self.service.model is not None and time.monotonic() < due
+        self._mark = _NEVER if waits else self._mark
+        return waits
+
+    def _postpone(self, candidate: Candidate) -> None:
+        _, last = self._later.get(candidate.manifest_sha256, (0.0, FIRST_DELAY / 2))
+        delay = min(LONGEST_DELAY, 2 * last)
+        self._later[candidate.manifest_sha256] = time.monotonic() + delay, delay
+        self._mark = _NEVER
+
     def _bring(self, candidate: Candidate) -> None:
         try:
             served = self._prepare(candidate)
+        except UntestedError:
+            self._postpone(candidate)
+            raise
+        except MemoryError as error:
+            self._postpone(candidate)
+            raise UntestedError(f"{_title(candidate)} could not be opened: too little memory: {error}") from error
         except (IntegrityError, SelfTestError, IncompatibleError) as error:
             self._reject(candidate, error.message)
         except CvaError:
@@ -162,7 +188,8 @@ class Reloader:
     def _prepare(self, candidate: Candidate) -> ServedModel:
         bundle = verify(candidate)
         if self.service.model is not None:
-            self_test(candidate.folder, timeout=self._opening.selftest_seconds)
+            opening = self._opening
+            self_test(candidate.folder, provider=opening.provider, timeout=opening.selftest_seconds)
         served = open_model(candidate, bundle, threads=self._opening.threads, provider=self._opening.provider)
         warm_up(served.detector)
         return served

@@ -19,9 +19,12 @@ SUBSCRIPTION = "50b5c419-0000-4000-8000-000000000001"
 
 @dataclass
 class DatastoreRecord:
+    """`credentials` is the kind that the service keeps with it, None (a word) as infrastructure/ makes them."""
+
     name: str
     account: str
     container: str
+    credentials: str = "None"
     created_at: str = field(default_factory=now)
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -184,6 +187,11 @@ class State:
     @property
     def arm_path(self) -> str:
         return f"{self.group_path}/providers/Microsoft.MachineLearningServices/workspaces/{self.workspace}"
+
+    def keep_keys(self) -> None:
+        """As a workspace whose storage lets account keys in: systemDatastoresAuthMode AccessKey."""
+        for store in self.datastores.values():
+            store.credentials = "AccountKey"
 
     def add_container(self, account: str, container: str) -> None:
         self.containers.add((account, container))

@@ -23,6 +23,7 @@ from model_training.workspaces.azureml.leavings import fetch_leavings
 from model_training.workspaces.azureml.naming import check_azure_name
 from model_training.workspaces.azureml.service import Asset, AutoMLRequest, Compute, RunFacts, Service
 from model_training.workspaces.azureml.submission import JOB_TAG, RUN_TAG, Submission
+from model_training.workspaces.azureml.training import Training
 from model_training.workspaces.azureml.trials import Trial, own_error, result
 from model_training.workspaces.base import BestTrial, Event, Reporter, TrialResult, silent
 from model_training.workspaces.run_states import ENDED, run_above
@@ -42,10 +43,12 @@ UNLIMITED_MINUTES = Limits().timeout_minutes  # Azure's default, a week
 
 
 class AzureAutoML:
-    def __init__(self, service: Service, cache: Cache, patience: Patience) -> None:
+    def __init__(self, service: Service, cache: Cache, patience: Patience, training: Training) -> None:
+        """`service` is asked for clusters; a run goes through the one that `training` has for its parts."""
         self._service = service
         self._cache = cache
         self._patience = patience
+        self._training = training
 
     def check(self, cluster: str) -> None:
         """Raises: NotFoundError that lists the clusters there are; UsageError for a size that Azure has retired."""
@@ -65,32 +68,23 @@ class AzureAutoML:
         if not _has_gpu(compute):
             text = f"{cluster} has the size {compute.size}, which has no GPU: AutoML for images wants an NC or ND size"
             reporter(Event("warning", text))
-        request = self._request(job, cluster, folder)
-        watch = Watch(self._service, request.job, reporter)
-        submission = Submission(self._service, request, self._patience, reporter)
+        service = self._training.service(job)
+        request = self._request(service, job, cluster, folder)
+        watch = Watch(service, request.job, reporter)
+        submission = Submission(service, request, self._patience, reporter)
         try:
             facts = submission.begin()
             reporter(Event("message", f"AutoML run {facts.id} on {cluster}  {facts.portal_url}".rstrip()))
-            look = self._looks(watch, Guard(self._service, request.tags[RUN_TAG], cluster, self._patience, reporter))
-            ended = follow(self._service, facts.id, look, self._patience, reporter)
+            look = _looks(watch, Guard(service, request.tags[RUN_TAG], cluster, self._patience, reporter))
+            ended = follow(service, facts.id, look, self._patience, reporter)
         except (OfflineError, UnavailableError):
             raise  # it goes on: a step that runs again finds it
         except (CvaError, KeyboardInterrupt, SystemExit):  # nobody waits for it any more
             submission.cancel()
             raise
         if ended.status != "Completed":
-            raise self._unfinished(ended, compute)
-        return self._best(request.job, ended, watch, folder, reporter)
-
-    def _looks(self, watch: Watch, guard: Guard) -> Callable[[RunFacts], bool]:
-        def look(facts: RunFacts) -> bool:
-            if facts.status not in ENDED:
-                guard.still_wanted()
-            new = watch.look(facts)
-            guard.has_node(watch.trials)
-            return new
-
-        return look
+            raise _unfinished(service, ended, compute)
+        return _best(service, request.job, ended, watch, folder, reporter)
 
     def _cluster(self, name: str) -> Compute:
         there = {compute.name: compute for compute in self._service.clusters()}
@@ -107,8 +101,8 @@ class AzureAutoML:
             )
         return there[name]
 
-    def _request(self, job: JobSpec, cluster: str, folder: Path) -> AutoMLRequest:
-        train, validation = (self._asset(job, part) for part in ("train", "validation"))
+    def _request(self, service: Service, job: JobSpec, cluster: str, folder: Path) -> AutoMLRequest:
+        train, validation = (_asset(service, job, part) for part in ("train", "validation"))
         if job.overrides or job.budget_cpu_seconds:
             given = ", ".join([*job.overrides, *(["budget_cpu_seconds"] if job.budget_cpu_seconds else [])])
             raise UsageError(f"{given}: only for training on this machine", hint="write it into the job file")
@@ -120,45 +114,59 @@ class AzureAutoML:
         experiment = check_azure_name(job.experiment_name or "automl_for_images", "experiment")
         return AutoMLRequest(guarded, train, validation, cluster, experiment, tags)
 
-    def _asset(self, job: JobSpec, part: str) -> Asset:
-        named = job.data.assets.get(part, "") if job.data else ""
-        if not named:
-            raise UsageError(
-                f"the {part} part is not registered in the workspace, so the service cannot read it",
-                hint="take the parts from workspace.datasets.split(dataset)",
-            )
-        wanted = references.parse(named)
-        for asset in self._service.assets(wanted.name):
-            if asset.version == wanted.version:
-                return asset
-        raise NotFoundError(f"there is no data set {named}", hint="split the data set again")
 
-    def _unfinished(self, ended: RunFacts, compute: Compute) -> TrainingError | CancelledError:
-        if ended.status == "Canceled":
-            return CancelledError(
-                f"AutoML run {ended.id} was cancelled in the workspace", hint="submit the endpoint again to train"
-            )
-        said = own_error(self._service, ended)
-        hint = f"see {ended.portal_url or ended.id}"
-        if "quota" in said.lower():
-            hint = f"ask for quota of {compute.size} in this region, or give another --cluster; {hint}"
-        return TrainingError(f"AutoML run {ended.id} failed: {said}", hint=hint, log=ended.portal_url)
+def _looks(watch: Watch, guard: Guard) -> Callable[[RunFacts], bool]:
+    def look(facts: RunFacts) -> bool:
+        if facts.status not in ENDED:
+            guard.still_wanted()
+        new = watch.look(facts)
+        guard.has_node(watch.trials)
+        return new
 
-    def _best(self, job: JobSpec, ended: RunFacts, watch: Watch, folder: Path, reporter: Reporter) -> BestTrial:
-        from model_training.sweep.standing import announce
+    return look
 
-        folder.mkdir(parents=True, exist_ok=True)
-        best = _winner(ended, watch, job)
-        reporter(Event("stage", f"fetch what trial {best.number + 1} left"))
-        exported = fetch_leavings(self._service, best.facts.id, folder / "automl")
-        results = [
-            result(trial, watch.metrics(trial), job, folder / str(trial.number), exported if trial is best else None)
-            for trial in watch.trials
-        ]
-        ranked = sorted(results, key=_rank(job, best.number))
-        announce(job, ranked, folder, reporter)
-        labels = job.data.labels if job.data else ()
-        return BestTrial(ranked[0], tuple(ranked), job, labels, folder)
+
+def _asset(service: Service, job: JobSpec, part: str) -> Asset:
+    named = job.data.assets.get(part, "") if job.data else ""
+    if not named:
+        raise UsageError(
+            f"the {part} part is not registered in the workspace, so the service cannot read it",
+            hint="take the parts from workspace.datasets.split(dataset)",
+        )
+    wanted = references.parse(named)
+    for asset in service.assets(wanted.name):
+        if asset.version == wanted.version:
+            return asset
+    raise NotFoundError(f"there is no data set {named}", hint="split the data set again")
+
+
+def _unfinished(service: Service, ended: RunFacts, compute: Compute) -> TrainingError | CancelledError:
+    if ended.status == "Canceled":
+        return CancelledError(
+            f"AutoML run {ended.id} was cancelled in the workspace", hint="submit the endpoint again to train"
+        )
+    said = own_error(service, ended)
+    hint = f"see {ended.portal_url or ended.id}"
+    if "quota" in said.lower():
+        hint = f"ask for quota of {compute.size} in this region, or give another --cluster; {hint}"
+    return TrainingError(f"AutoML run {ended.id} failed: {said}", hint=hint, log=ended.portal_url)
+
+
+def _best(service: Service, job: JobSpec, ended: RunFacts, watch: Watch, folder: Path, reporter: Reporter) -> BestTrial:
+    from model_training.sweep.standing import announce
+
+    folder.mkdir(parents=True, exist_ok=True)
+    best = _winner(ended, watch, job)
+    reporter(Event("stage", f"fetch what trial {best.number + 1} left"))
+    exported = fetch_leavings(service, best.facts.id, folder / "automl")
+    results = [
+        result(trial, watch.metrics(trial), job, folder / str(trial.number), exported if trial is best else None)
+        for trial in watch.trials
+    ]
+    ranked = sorted(results, key=_rank(job, best.number))
+    announce(job, ranked, folder, reporter)
+    labels = job.data.labels if job.data else ()
+    return BestTrial(ranked[0], tuple(ranked), job, labels, folder)
 
 
 def _winner(ended: RunFacts, watch: Watch, job: JobSpec) -> Trial:

@@ -1,11 +1,12 @@
 """Dataset versions in blob storage: the files of `dataset_files.py`, and a folder for each part that AutoML can read.
 
     cva/images/ab/<sha256>.jpg                       every image once, by its content
-    cva/datasets/NAME/<when>-<content>/              data.jsonl MLTable dataset.json … train/ val/ test/
+    cva/datasets/NAME/<when>-<content>/              data.jsonl MLTable tabular.jsonl dataset.json … train/ val/ test/
     cva/splits/NAME/<version>-<kind>/                the same, for a data set that was registered elsewhere
 
-`dataset.json` is uploaded last: without it a folder is not there yet. Rows say where their image is in the long form;
-on this machine those of validation and test are rewritten to the cache, since they are measured here.
+`dataset.json` is uploaded last: without it a folder is not there yet. Rows say where their image is in the long form
+(`tabular.jsonl`, which SDK v1 reads, in the short one); on this machine those of validation and test are rewritten to
+the cache, since they are measured here.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from model_training.data.split import SplitOptions
 from model_training.workspaces import dataset_files, files
 from model_training.workspaces.azureml.cache import Cache
 from model_training.workspaces.azureml.datastores import AzureDatastores
-from model_training.workspaces.azureml.naming import PARTS, image_url
-from model_training.workspaces.azureml.service import Asset, Place, Service
+from model_training.workspaces.azureml.naming import PARTS, image_url, older_image_url
+from model_training.workspaces.azureml.service import V1_ROWS, Asset, Place, Service
 from model_training.workspaces.azureml.transfer import each, upload_folder, upload_new
 from model_training.workspaces.base import Dataset, Reporter
 from model_training.workspaces.names import now
@@ -77,6 +78,7 @@ class DatasetStore:
     def write(self, stored: Stored, name: str, version: int, contents: dataset_files.Contents, staged: Path) -> None:
         """Upload a version that is made in the empty place `staged`. `version` is 0 while it is not known."""
         dataset_files.write_version(staged, name, version, contents, now())
+        _write_tabular(staged, contents.rows)
         for part, suffix in PARTS.items():
             rows = zip(contents.rows, contents.assignment.parts, strict=True)
             _write_part(staged / suffix[1:], [row for row, own in rows if own == part])
@@ -161,8 +163,21 @@ class DatasetStore:
 def _write_part(folder: Path, rows: Sequence[Row]) -> None:
     """What AutoML reads: MLTable and rows of image_url, image_details and label, nothing that it does not know."""
     folder.mkdir()
-    write_rows(folder / "data.jsonl", [replace(row, file_name="", sha256="") for row in rows])
+    write_rows(folder / "data.jsonl", [_plain(row) for row in rows])
     write_mltable(folder, "data.jsonl")
+    _write_tabular(folder, rows)
+
+
+def _write_tabular(folder: Path, rows: Sequence[Row]) -> None:
+    """The same for SDK v1."""
+    placed = ((_plain(row), datastore_path(row.image_url)) for row in rows)
+    write_rows(
+        folder / V1_ROWS, [replace(row, image_url=older_image_url(*place)) if place else row for row, place in placed]
+    )
+
+
+def _plain(row: Row) -> Row:
+    return replace(row, file_name="", sha256="")
 
 
 def _move(partial: Path, folder: Path) -> None:

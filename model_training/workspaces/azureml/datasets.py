@@ -32,8 +32,8 @@ from model_training.workspaces.azureml.dataset_store import (
 from model_training.workspaces.azureml.datastores import AzureDatastores
 from model_training.workspaces.azureml.exports import read_export, unsplit
 from model_training.workspaces.azureml.naming import check_dataset_name
-from model_training.workspaces.azureml.parts import registered_parts
 from model_training.workspaces.azureml.service import Asset, Service
+from model_training.workspaces.azureml.training import Training
 from model_training.workspaces.base import Dataset, Event, Reporter, Split, silent
 from model_training.workspaces.dataset_views import DatasetViews
 from model_training.workspaces.imports import (
@@ -51,9 +51,10 @@ from scoring.errors import NotFoundError, UsageError
 
 
 class AzureDatasets(DatasetViews):
-    def __init__(self, service: Service, cache: Cache, datastores: AzureDatastores) -> None:
+    def __init__(self, service: Service, cache: Cache, datastores: AzureDatastores, training: Training) -> None:
         self._service = service
         self._cache = cache
+        self._training = training
         self._datastores: AzureDatastores = datastores
         self._store = DatasetStore(service, cache, datastores)
 
@@ -137,7 +138,7 @@ class AzureDatasets(DatasetViews):
         folder = self._store.fetch(asset, stored)
         self._store.localise(folder, reporter)
         split = dataset_files.read_split(dataset_files.read_dataset(folder))
-        return replace(split, assets=registered_parts(self._service, asset.name, split, stored))
+        return replace(split, assets=self._training.parts(asset, split, stored, folder, reporter))
 
     def resplit(self, name: str, options: SplitOptions) -> Dataset:
         """A new version with the latest one's rows and another split, drawn anew for every image.
@@ -191,7 +192,7 @@ class AzureDatasets(DatasetViews):
         )
         reporter(Event("message", f"registered {asset.name}:{asset.version}"))
         dataset = dataset_files.read_dataset(self._store.fetch(asset, stored))
-        registered_parts(self._service, name, dataset_files.read_split(dataset), stored)
+        self._training.parts(asset, dataset_files.read_split(dataset), stored, dataset.path)
         return dataset
 
     def _placed(self, result: Import, reference: bool, reporter: Reporter) -> Sequence[Row]:

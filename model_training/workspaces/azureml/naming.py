@@ -80,9 +80,14 @@ def container_of(name: str, root: str) -> Container:
 
 
 def image_url(place: Place, datastore: str, path: str) -> str:
-    """The long form (CONTRACTS 2), which names the workspace too: what AutoML reads."""
+    """The long form (CONTRACTS 2), which names the workspace too: what AutoML reads in an MLTable."""
     workspace = f"subscriptions/{place.subscription_id}/resourcegroups/{place.resource_group}"
     return f"azureml://{workspace}/workspaces/{place.workspace_name}/datastores/{datastore}/paths/{path}"
+
+
+def older_image_url(datastore: str, path: str) -> str:
+    """The short form, as Azure documents it for data sets of SDK v1."""
+    return f"AmlDatastore://{datastore}/{path}"
 
 
 def inside(path: str, datastore: str) -> str:

@@ -37,11 +37,15 @@ class Place:
 
 @dataclass(frozen=True)
 class Container:
-    """A datastore: a named blob container. `url` is `https://ACCOUNT.blob.core.windows.net/CONTAINER`."""
+    """A datastore: a named blob container. `url` is `https://ACCOUNT.blob.core.windows.net/CONTAINER`.
+
+    `holds_keys`: whether Azure keeps a key or a SAS with it; without, everyone opens it as themselves.
+    """
 
     name: str
     account: str
     container: str
+    holds_keys: bool = field(default=False, compare=False)
 
     @property
     def url(self) -> str:
@@ -155,6 +159,7 @@ class EndpointFacts:
     rest_url: str = ""
 
 
+V1_ROWS = "tabular.jsonl"  # beside MLTable and its data.jsonl: the same rows as SDK v1 reads them
 STARTED_TAG = "cva_started"  # v1 makes a run, tags it and starts it, each in a call of its own
 
 
@@ -203,7 +208,7 @@ class Service(Protocol):
     def assets(self, name: str | None = None, *, everywhere: bool = False) -> Sequence[Asset]: ...
     def register_asset(
         self, name: str, *, datastore: str, path: str, tags: Mapping[str, str], description: str = ""
-    ) -> Asset: ...  # `path`: a folder with MLTable and data.jsonl
+    ) -> Asset: ...  # `path`: a folder with MLTable and data.jsonl, and V1_ROWS for v1
 
     # models
     def models(self, name: str | None = None) -> Sequence[ModelAsset]: ...

@@ -5,6 +5,7 @@ Knows neither SDK: `open.py` chooses the service. `cache` is a folder of this ma
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,14 +21,24 @@ if TYPE_CHECKING:
     from model_training.workspaces.azureml.endpoints import AzureEndpoints, Stage
     from model_training.workspaces.azureml.models import AzureModels
     from model_training.workspaces.azureml.runs import AzureRuns
+    from model_training.workspaces.azureml.training import Training
 
 
 class AzureWorkspace:
     def __init__(
-        self, service: Service, cache: Path, *, stage: Stage | None = None, patience: Patience | None = None
+        self,
+        service: Service,
+        cache: Path,
+        *,
+        stage: Stage | None = None,
+        patience: Patience | None = None,
+        newer: Callable[[], Service] | None = None,
     ) -> None:
-        """`stage` makes a published step's code; without it nothing can be published."""
+        """`stage` makes a published step's code; without it nothing can be published. `newer` connects SDK v2 for what
+        v1 cannot train on (`training.py`).
+        """
         self.service = service
+        self._newer = newer
         self.cache = Cache(cache / service.generation)  # the two registries of data sets count apart
         self._stage = stage
         self._patience = patience or Patience()
@@ -42,7 +53,7 @@ class AzureWorkspace:
     def datasets(self) -> AzureDatasets:
         from model_training.workspaces.azureml.datasets import AzureDatasets
 
-        return AzureDatasets(self.service, self.cache, self.datastores)
+        return AzureDatasets(self.service, self.cache, self.datastores, self._training)
 
     @cached_property
     def endpoints(self) -> AzureEndpoints:
@@ -54,7 +65,7 @@ class AzureWorkspace:
     def automl(self) -> AzureAutoML:
         from model_training.workspaces.azureml.automl import AzureAutoML
 
-        return AzureAutoML(self.service, self.cache, self._patience)
+        return AzureAutoML(self.service, self.cache, self._patience, self._training)
 
     @cached_property
     def models(self) -> AzureModels:
@@ -67,3 +78,9 @@ class AzureWorkspace:
         from model_training.workspaces.azureml.runs import AzureRuns
 
         return AzureRuns(self.service, self.cache, self._patience.sleep)
+
+    @cached_property
+    def _training(self) -> Training:
+        from model_training.workspaces.azureml.training import Training
+
+        return Training(self.service, self._newer)

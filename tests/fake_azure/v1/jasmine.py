@@ -97,10 +97,12 @@ def _problems(state: State, body: Json, settings: dict[str, Any]) -> Any:
         yield f"max_total_jobs: {sweep.get('max_total_jobs')!r}"
     if not isinstance(settings.get("label_column_name"), str):
         yield "label_column_name is missing"
-    known = {record.id for versions in state.datasets.values() for record in versions.values()}
+    known = {record.id: record for versions in state.datasets.values() for record in versions.values()}
     for part, id in _data(body).items():
         if id not in known:
             yield f"{part}: the data set {id} does not exist"
+        elif state.datastores[known[id].datastore].credentials == "None":
+            yield f"{part}: identity-based data access isn't supported for automated ML experiments"
 
 
 def _data(body: Json) -> dict[str, str]:

@@ -75,7 +75,7 @@ def _store(record: DatastoreRecord) -> Json:
         "containerName": record.container,
         "endpoint": "core.windows.net",
         "protocol": "https",
-        "credentialType": "None",
+        "credentialType": record.credentials,
         "serviceDataAccessAuthIdentity": "None",
     }
     return {

@@ -68,7 +68,7 @@ def _store(azure: FakeAzure, record: DatastoreRecord) -> Json:
         "containerName": record.container,
         "endpoint": "core.windows.net",
         "protocol": "https",
-        "credentials": {"credentialsType": "None"},
+        "credentials": {"credentialsType": record.credentials},
         "serviceDataAccessAuthIdentity": "None",
         "isDefault": record.name == DEFAULT,
         "description": None,

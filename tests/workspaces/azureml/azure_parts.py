@@ -32,12 +32,17 @@ def staged(folder: Path) -> Any:
 
 
 def opened(
-    cloud: Cloud, folder: Path, generation: str = "v2", patience: Patience | None = None
+    cloud: Cloud,
+    folder: Path,
+    generation: str = "v2",
+    patience: Patience | None = None,
+    newer: MemoryService | None = None,
 ) -> tuple[AzureWorkspace, MemoryService]:
-    """A process that has the workspace open, with its cache in `folder`."""
+    """A process that has the workspace open, with its cache in `folder`. `newer` is there where a step trains."""
     service = MemoryService(cloud, generation)
-    stage = staged(folder / "staged")
-    return AzureWorkspace(service, folder / "cache", stage=stage, patience=patience or instantly()), service
+    stage, connect = staged(folder / "staged"), (lambda: newer) if newer else None
+    patience = patience or instantly()
+    return AzureWorkspace(service, folder / "cache", stage=stage, patience=patience, newer=connect), service
 
 
 def put(cloud: Cloud, folder: Path, prefix: str, datastore: str = "workspaceblobstore") -> Sequence[str]:

@@ -57,6 +57,7 @@ def v1(azure: FakeAzure, v1_process: tuple[Remote, str]) -> Remote:
     from model_training.workspaces.azureml.service import Place
 
     remote, azure.state.identity_secret = v1_process
+    azure.state.keep_keys()  # AutoML of v1 reads no other data
     remote.open(Place(azure.state.subscription, azure.state.resource_group, azure.state.workspace))
     return remote
 

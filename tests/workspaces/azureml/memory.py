@@ -12,6 +12,7 @@ from pathlib import Path
 
 from model_training.workspaces.azureml.service import (
     STARTED_TAG,
+    V1_ROWS,
     Asset,
     AutoMLRequest,
     Compute,
@@ -37,12 +38,12 @@ class Cloud:
 
     containers: dict[str, dict[str, bytes]] = field(default_factory=dict)  # blobs by a container's address
     stores: dict[str, Container] = field(
-        default_factory=lambda: {DEFAULT: Container(DEFAULT, "capsstorage", "azureml-blobstore")}
+        default_factory=lambda: {DEFAULT: Container(DEFAULT, "capsstorage", "azureml-blobstore", holds_keys=True)}
     )
     computes: dict[str, Compute] = field(
         default_factory=lambda: {
             "gpu-cluster": Compute("gpu-cluster", "Standard_NC4as_T4_v3", 0, 1),
-            "cpu-cluster": Compute("cpu-cluster", "Standard_DS3_v2", 0, 1),
+            "cpu-cluster": Compute("cpu-cluster", "Standard_D4ds_v4", 0, 1),
         }
     )
     data: dict[str, list[Asset]] = field(default_factory=lambda: {"v1": [], "v2": []})  # by generation
@@ -52,6 +53,10 @@ class Cloud:
     runs: Runs = field(default_factory=Runs)
     script: Script = field(default_factory=Script)  # of the next AutoML run
     requests: list[AutoMLRequest] = field(default_factory=list)
+
+    def forget_keys(self) -> None:
+        """As infrastructure/ makes a workspace: everyone opens the storage as themselves."""
+        self.stores = {name: replace(store, holds_keys=False) for name, store in self.stores.items()}
 
     def files(self, datastore: str = DEFAULT) -> dict[str, bytes]:
         return self.containers.setdefault(self.stores[datastore].url, {})
@@ -118,12 +123,12 @@ class MemoryService:
         self, name: str, *, datastore: str, path: str, tags: Mapping[str, str], description: str = ""
     ) -> Asset:
         self._called("register_asset")
-        for file in ("MLTable", "data.jsonl"):
+        for file in ("MLTable", "data.jsonl", V1_ROWS):
             if f"{path}/{file}" not in self.cloud.files(datastore):
                 raise UsageError(f"{path} holds no {file}")
         there = self.cloud.data[self.generation]
         version = max((asset.version for asset in there if asset.name == name), default=0) + 1
-        kind, kept = ("mltable", path) if self.generation == "v2" else ("tabular", f"{path}/data.jsonl")
+        kind, kept = ("mltable", path) if self.generation == "v2" else ("tabular", f"{path}/{V1_ROWS}")
         asset = Asset(name, version, datastore, kept, kind, dict(tags), description, self.cloud.runs.now())
         there.append(asset)
         return asset

@@ -110,7 +110,7 @@ def test_an_image_is_uploaded_once(cloud: Cloud, caps: Dataset, rows: list[Row],
     more = [*rows, *pictures(tmp_path / "pictures", 5, first=20)]
     second = workspace.datasets.create("caps", more, task=TASK)
     assert (second.version, second.images) == (2, 25)
-    files_of_a_version = 8 + 3 * 2
+    files_of_a_version = 9 + 3 * 3
     assert service.calls.count("blobs.upload") == 5 + files_of_a_version
     assert len([path for path in cloud.files() if path.startswith("cva/images/")]) == 25
 
@@ -154,7 +154,7 @@ def test_an_import_that_is_cut_off_leaves_no_version_and_goes_on(
     service.calls.clear()
     assert workspace.datasets.create("caps", rows, task=TASK).version == 1
     images = max(20 - after, 0) if call == "blobs.upload" else 0
-    assert service.calls.count("blobs.upload") <= images + 14 + 8  # what was under way when it was cut off
+    assert service.calls.count("blobs.upload") <= images + 18 + 8  # what was under way when it was cut off
 
 
 def test_parts_that_are_missing_are_registered_by_the_split(cloud: Cloud, rows: list[Row], tmp_path: Path) -> None:
@@ -168,19 +168,40 @@ def test_parts_that_are_missing_are_registered_by_the_split(cloud: Cloud, rows: 
     assert [asset.name for asset in cloud.data["v2"]] == ["caps", "caps-train", "caps-val", "caps-test"]
 
 
-def test_the_other_generation_reads_it_and_registers_parts_of_its_own(
-    cloud: Cloud, caps: Dataset, tmp_path: Path
+@pytest.mark.parametrize(("importer", "reader"), [("v1", "v2"), ("v2", "v1")])
+def test_the_other_generation_reads_it_and_the_split_is_the_same(
+    cloud: Cloud, rows: list[Row], tmp_path: Path, importer: str, reader: str
 ) -> None:
-    workspace, _ = opened(cloud, tmp_path / "older", "v1")
+    """Of its parts there are those of v2 alone where v1 is asked for a data set of v2."""
+    caps = opened(cloud, tmp_path / "importer", importer)[0].datasets.create("caps", rows, task=TASK)
+    workspace, _ = opened(cloud, tmp_path / "reader", reader)
     dataset = workspace.datasets.get("caps:1")
     assert dataset.sha256 == caps.sha256
     split = workspace.datasets.split(dataset)
-    assert [(asset.name, asset.kind) for asset in cloud.data["v1"]] == [
-        ("caps-train", "tabular"),
-        ("caps-val", "tabular"),
-        ("caps-test", "tabular"),
-    ]
-    assert split.sha256 == opened(cloud, tmp_path / "newer")[0].datasets.split(caps).sha256
+    assert split.sha256 == opened(cloud, tmp_path / "again", importer)[0].datasets.split(caps).sha256
+    parts = [(name, "mltable") for name in ("caps-train", "caps-val", "caps-test")]
+    assert [(asset.name, asset.kind) for asset in cloud.data["v2"] if asset.name != "caps"] == parts
+    assert sum(asset.name != "caps" for asset in cloud.data["v1"]) == (3 if importer == "v1" else 0)
+
+
+def test_each_generation_reads_rows_in_the_form_that_azure_documents_for_it(
+    cloud: Cloud, rows: list[Row], tmp_path: Path
+) -> None:
+    """The same images and labels, whichever is read."""
+    opened(cloud, tmp_path / "importer", "v1")[0].datasets.create("caps", rows, task=TASK)
+    for name in ("caps", "caps-train", "caps-test"):
+        (asset,) = [asset for asset in cloud.data["v1"] if asset.name == name]
+        folder = asset.path.rpartition("/")[0]
+        assert asset.path == f"{folder}/tabular.jsonl"
+        both = []
+        for file in ("tabular.jsonl", "data.jsonl"):
+            (tmp_path / file).write_bytes(cloud.files()[f"{folder}/{file}"])
+            both.append(read_rows(tmp_path / file))
+        older, newer = both
+        assert all(row.image_url.startswith("AmlDatastore://workspaceblobstore/cva/images/") for row in older)
+        assert all(row.image_url.startswith(LONG) for row in newer)
+        assert [datastore_path(row.image_url) for row in older] == [datastore_path(row.image_url) for row in newer]
+        assert [row.boxes for row in older] == [row.boxes for row in newer] and older
 
 
 def test_an_image_that_was_changed_in_the_container_is_refused(cloud: Cloud, caps: Dataset, tmp_path: Path) -> None:
@@ -197,7 +218,7 @@ def test_images_of_a_datastore_stay_there_when_asked(cloud: Cloud, caps: Dataset
     service.calls.clear()
     dataset = workspace.datasets.create("only_caps", there, task=TASK, reference=True)
     assert [row.image_url for row in workspace.datasets.rows(dataset)] == [row.image_url for row in there]
-    assert service.calls.count("blobs.upload") == 14
+    assert service.calls.count("blobs.upload") == 18
     with pytest.raises(UsageError, match="without --reference"):
         workspace.datasets.create("new", pictures(tmp_path / "others", 10, first=40), task=TASK, reference=True)
 

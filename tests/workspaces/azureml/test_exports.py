@@ -92,7 +92,7 @@ def test_its_first_split_looks_at_every_image_once_and_is_stored(cloud: Cloud, r
     for path in (split.validation, split.test):
         assert all(sha256_of(resolve_image(row, path)) == row.sha256 for row in read_rows(path))
     assert service.calls.count("blobs.download") == 1 + 20 + 7  # rows, images once, the stored version's own files
-    assert service.calls.count("blobs.upload") == 20 + 8 + 3 * 2
+    assert service.calls.count("blobs.upload") == 20 + 9 + 3 * 3
 
     other, service = opened(cloud, tmp_path / "second")
     again, same = parts(other, "caps")
@@ -130,7 +130,7 @@ def test_an_image_of_two_exports_is_kept_once(cloud: Cloud, tmp_path: Path) -> N
     workspace, service = opened(cloud, tmp_path / "second")
     parts(workspace, "caps:2")
     assert len([path for path in cloud.files() if path.startswith("cva/images/")]) == 20
-    assert service.calls.count("blobs.upload") == 8 + 8 + 3 * 2  # new images, the version's own files
+    assert service.calls.count("blobs.upload") == 8 + 9 + 3 * 3  # new images, the version's own files
 
 
 def test_images_keep_their_part_in_the_next_export(cloud: Cloud, tmp_path: Path) -> None:

@@ -45,6 +45,11 @@ def test_a_datastore_is_added_without_any_key(azure: FakeAzure, v2: Remote) -> N
     assert not azure.requests.find("POST", "listSecrets|listKeys")
 
 
+def test_a_datastore_says_whether_keys_are_kept_with_it(azure: FakeAzure, v2: Remote) -> None:
+    azure.state.datastores["workspaceartifactstore"].credentials = "AccountKey"
+    assert {store.name: store.holds_keys for store in v2.datastores()} == {STORE: False, "workspaceartifactstore": True}
+
+
 def test_an_unknown_datastore_is_not_found(v2: Remote) -> None:
     with pytest.raises(NotFoundError, match="nowhere"):
         v2.blobs("nowhere")

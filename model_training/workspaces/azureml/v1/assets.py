@@ -10,12 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
-from model_training.workspaces.azureml.service import Asset, Place
+from model_training.workspaces.azureml.service import V1_ROWS, Asset, Place
 from model_training.workspaces.azureml.v1 import rest
 from model_training.workspaces.azureml.v1.definitions import address, source
 from model_training.workspaces.azureml.v1.times import moment
 
-DATA = "data.jsonl"
 IMAGE_COLUMN = "image_url"
 TABULAR = "tabular"
 KEPT_TAGS = "cva_tags"  # tags belong to a name and are overwritten by the next version: a version keeps its own here
@@ -36,13 +35,13 @@ def assets(workspace: Any, place: Place, name: str | None, *, everywhere: bool) 
 def register(
     workspace: Any, name: str, *, datastore: str, path: str, tags: Mapping[str, str], description: str
 ) -> Asset:
-    """A new version that reads `path`/data.jsonl; its images are streams, as AutoML for images wants them."""
+    """A new version that reads the folder's V1_ROWS; its images are streams, as AutoML for images wants them."""
     from azureml.core import Dataset, Datastore
     from azureml.data.dataset_factory import DataType
 
     store = Datastore.get(workspace, datastore)
     dataset = Dataset.Tabular.from_json_lines_files(
-        path=(store, f"{path.rstrip('/')}/{DATA}"),
+        path=(store, f"{path.rstrip('/')}/{V1_ROWS}"),
         validate=False,  # else it reads the data here and now
         set_column_types={IMAGE_COLUMN: DataType.to_stream(workspace)},
     )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from model_training.workspaces.azureml.service import Compute, Container
+
+NO_CREDENTIAL = "None"  # the service's word
+PAGE = 100
 
 
 def default_datastore(workspace: Any) -> str:
@@ -15,12 +18,11 @@ def default_datastore(workspace: Any) -> str:
 
 
 def datastores(workspace: Any) -> Sequence[Container]:
-    """Those that are blob containers: file shares, lakes and databases hold no images for AutoML."""
-    return [
-        Container(name=store.name, account=store.account_name, container=store.container_name)
-        for store in workspace.datastores.values()
-        if store.datastore_type == "AzureBlob"
-    ]
+    """Those that are blob containers: file shares, lakes and databases hold no images for AutoML.
+
+    By the SDK's own client: of its objects one that was listed says nothing of the keys that the service holds.
+    """
+    return [_container(store) for store in _listed(workspace) if store.data_store_type.value == "AzureBlob"]
 
 
 def add_datastore(workspace: Any, container: Container) -> None:
@@ -36,6 +38,26 @@ def add_datastore(workspace: Any, container: Container) -> None:
         create_if_not_exists=False,
         skip_validation=True,  # the service would try to read it with a key
     )
+
+
+def _listed(workspace: Any) -> Iterator[Any]:
+    from azureml.data.datastore_client import _DatastoreClient
+
+    client, token = _DatastoreClient._get_client(workspace, None, None), None
+    scope = workspace.subscription_id, workspace.resource_group, workspace.name
+    while True:
+        page = client.data_stores.list(*scope, continuation_token=token, count=PAGE)
+        yield from page.value or []
+        token = page.continuation_token
+        if not token:
+            return
+
+
+def _container(store: Any) -> Container:
+    section = store.azure_storage_section
+    kept = section.credential_type
+    holds_keys = kept is not None and kept.value != NO_CREDENTIAL
+    return Container(store.name, section.account_name, section.container_name, holds_keys)
 
 
 def clusters(workspace: Any) -> Sequence[Compute]:

@@ -20,10 +20,18 @@ class StorageCalls(Calls):
 
     @translated
     def datastores(self) -> Sequence[Container]:
-        from azure.ai.ml.entities import AzureBlobDatastore
+        from azure.ai.ml.entities import AzureBlobDatastore, NoneCredentialConfiguration
 
         found = [store for store in self._ml.datastores.list() if isinstance(store, AzureBlobDatastore)]
-        return [Container(store.name, store.account_name, store.container_name) for store in found]
+        return [
+            Container(
+                store.name,
+                store.account_name,
+                store.container_name,
+                not isinstance(store.credentials, NoneCredentialConfiguration),
+            )
+            for store in found
+        ]
 
     @translated
     def add_datastore(self, container: Container) -> None:
