@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import re
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
@@ -27,6 +28,7 @@ T = TypeVar("T")
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 REQUEST_ID = "cva.request_id"  # in the ASGI scope
+ENDED = "cva.ended"  # in the ASGI scope: when the body's last byte was read
 SHARE = "cva.share"  # in the ASGI scope: its part of all bodies, given back when it ends
 _IMAGE_STATUS = {"image_too_large": 413, "format_not_allowed": 415}
 _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 408: "too_slow", 413: "too_large"}
@@ -62,6 +64,11 @@ def new_router() -> APIRouter:
 
 def request_id(request: Request) -> str:
     return str(request.scope.get(REQUEST_ID, ""))
+
+
+def body_ended(request: Request) -> float:
+    """By the monotonic clock: what a deadline is counted from, whatever is done with the body first."""
+    return float(request.scope[ENDED])
 
 
 def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -131,7 +138,9 @@ async def read_body(request: Request, settings: ServeSettings) -> bytes:
         raise await _too_large(request, f"{declared} bytes", settings, more=True)
     share = request.scope[SHARE] = Share(request.app.state.bodies, declared)
     try:
-        return await asyncio.wait_for(_read(request, settings, share), settings.read_seconds)
+        body = await asyncio.wait_for(_read(request, settings, share), settings.read_seconds)
+        request.scope[ENDED] = time.monotonic()
+        return body
     except asyncio.TimeoutError:
         raise Refused(
             408,

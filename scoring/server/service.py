@@ -107,8 +107,12 @@ class Service:
         """There is no model to serve, and this is why."""
         self._model, self.reason = None, reason
 
-    async def score(self, images: Sequence[bytes], *, seconds: float, score_threshold: Threshold = None) -> Answered:
-        """Score all images, or as many as `seconds` allow; cancelling it gives up what has not begun.
+    async def score(
+        self, images: Sequence[bytes], *, seconds: float, since: float | None = None, score_threshold: Threshold = None
+    ) -> Answered:
+        """Score all images, or as many as `seconds` after `since` allow; cancelling it gives up what has not begun.
+
+        `since` is a moment of the monotonic clock, now where it is left out.
 
         Raises: NotReadyError, BusyError; whatever the model itself raises on an image.
         """
@@ -117,11 +121,12 @@ class Service:
             raise NotReadyError(self.reason, hint="ask /health/ready, and try again", retry_after=2)
         size = sum(map(len, images))
         self._admit(size)
-        request = _Request(model, images, seconds, score_threshold)
+        ends = (time.monotonic() if since is None else since) + seconds
+        request = _Request(model, images, ends, score_threshold)
         try:
             if images:
                 self._waiting.put(request)
-                await request.wait(seconds)
+                await request.wait()
         finally:
             request.give_up()
             self.requests -= 1
@@ -178,12 +183,11 @@ class Service:
 class _Request:
     """One request's images on their way through the workers."""
 
-    def __init__(self, model: ServedModel, images: Sequence[bytes], seconds: float, score_threshold: Threshold) -> None:
+    def __init__(self, model: ServedModel, images: Sequence[bytes], ends: float, score_threshold: Threshold) -> None:
         self.model, self.score_threshold = model, score_threshold
         self.scored: list[Scored | None] = [None] * len(images)
         self._images, self._next, self._left = images, 0, len(images)
-        self._began = time.monotonic()
-        self._ends = self._began + seconds
+        self._began, self._ends = time.monotonic(), ends
         self._taken = 0.0
         self._loop = asyncio.get_running_loop()
         self._done: asyncio.Future[None] = self._loop.create_future()
@@ -192,8 +196,8 @@ class _Request:
     def queued_ms(self) -> float:
         return ((self._taken or time.monotonic()) - self._began) * 1000
 
-    async def wait(self, seconds: float) -> None:
-        timer = self._loop.call_later(seconds, self._finish)
+    async def wait(self) -> None:
+        timer = self._loop.call_later(max(0.0, self._ends - time.monotonic()), self._finish)
         try:
             await self._done
         finally:

@@ -128,10 +128,11 @@ def verify(candidate: Candidate) -> LoadedBundle:
     Raises: NotFoundError, IntegrityError, IncompatibleError, StorageError.
     """
     from scoring.compat import check_compatible
+    from scoring.edge.trust import pinned_release
 
     try:
         if not candidate.pinned:
-            _check_signed(candidate.folder)
+            pinned_release(candidate.folder)
         bundle = load_bundle(candidate.folder, manifest_sha256=candidate.manifest_sha256)
     except OSError as error:  # removed or unreadable while it was read
         raise StorageError(f"cannot read {error.filename}: {error.strerror}", hint="pull the model again") from error
@@ -171,19 +172,6 @@ def released_version(folder: Path, digest: str) -> str:
             hint="pull the model again",
         )
     return str(release.version)
-
-
-def _check_signed(folder: Path) -> None:
-    """Who can change a folder can write a manifest that fits; no one but the keys' owner can sign it.
-
-    Raises: NotFoundError, IntegrityError.
-    """
-    from scoring.edge.trust import find_trust, verify_release
-
-    store = folder.parents[2] if folder.parent.name == "versions" else None
-    trust = find_trust(None, store)
-    if trust.pinned:
-        verify_release(folder, trust)
 
 
 def _checked(name: str) -> str:

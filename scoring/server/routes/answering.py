@@ -13,7 +13,7 @@ from starlette.requests import Request
 
 from scoring.errors import DeadlineError, UsageError
 from scoring.scorer import Scored
-from scoring.server.http import Refused, unless_gone
+from scoring.server.http import Refused, body_ended, unless_gone
 from scoring.server.service import Answered
 from scoring.wire import to_element, to_error_element
 
@@ -65,7 +65,9 @@ async def score_images(
             hint="send them in several requests, or raise --max-images",
         )
     seconds = settings.deadline_seconds
-    answered = await unless_gone(request, context.service.score(images, seconds=seconds, score_threshold=threshold))
+    since = body_ended(request)
+    work = context.service.score(images, seconds=seconds, since=since, score_threshold=threshold)
+    answered = await unless_gone(request, work)
     return answered, finished(answered, seconds)
 
 

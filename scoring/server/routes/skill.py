@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from scoring.search.skill import MAX_RECORDS, SkillRequest, parse_skill_request, render, to_answer
-from scoring.server.http import Refused, new_router, read_parsed, unless_gone
+from scoring.server.http import Refused, body_ended, new_router, read_parsed, unless_gone
 from scoring.server.routes.answering import expect_type, model_headers
 from scoring.server.service import Answered
 
@@ -33,7 +33,8 @@ def router(context: Context) -> APIRouter:
         batch = await read_parsed(request, settings, parse_skill_request)
         _expect_at_most(len(batch.records), MAX_RECORDS, "records", "lower the skill's batchSize")
         _expect_at_most(len(batch.images), settings.max_images, "images", "lower the skill's batchSize (max_images)")
-        answered = await unless_gone(request, service.score(batch.images, seconds=settings.skill_seconds))
+        since = body_ended(request)
+        answered = await unless_gone(request, service.score(batch.images, seconds=settings.skill_seconds, since=since))
         content = await asyncio.to_thread(_content, batch, answered, settings.skill_seconds)
         return Response(content, 200, model_headers(answered), media_type="application/json")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import logging
+import operator
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from scoring.server import routes
 from scoring.server.http import encode
 from scoring.server.settings import MIB
 from tests.scoring.server.running import Running
@@ -175,6 +178,29 @@ def test_a_queue_that_is_full_is_429(serve: Serve, png: Png) -> None:
     assert b"cva_rejected_total 1.0" in server.get("/metrics").body
     server.context.service.requests = 0
     assert server.post("/score", png()).status == 200
+
+
+@pytest.mark.parametrize("path", ["/score", "/skill"])
+def test_the_deadline_runs_from_the_end_of_the_body(
+    serve: Serve, png: Png, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while the message is parsed, or waits for others to be parsed."""
+    server = serve(deadline_seconds=0.5, skill_seconds=0.5)
+    image = base64.b64encode(png()).decode()
+    value = {"data": [image]} if path == "/score" else {"values": [{"recordId": "0", "data": {"image": image}}]}
+    name = "score.parse_score_request" if path == "/score" else "skill.parse_skill_request"
+    parse = operator.attrgetter(name)(routes)
+
+    def slowly(body: bytes) -> object:
+        time.sleep(0.6)
+        return parse(body)
+
+    monkeypatch.setattr(f"scoring.server.routes.{name}", slowly)
+    answer = server.post(path, value)
+    if path == "/score":
+        assert (answer.status, answer.json["error"]["code"]) == (504, "deadline_passed")
+    else:
+        assert "not finished within 0.5 s" in answer.json["values"][0]["errors"][0]["message"]
 
 
 def test_a_deadline_that_passes_is_504(serve: Serve, png: Png) -> None:
