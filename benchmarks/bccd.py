@@ -1,9 +1,10 @@
 """The embedded detector from random weights on BCCD, through the commands that a person would use.
 
 Imports the published lists (205 train, 87 validation, 72 test), trains with `cva job run benchmarks/bccd.yml` and keeps
-what it printed: metrics of the ONNX file on the test images. One thread; budget in CPU-seconds of the trial.
+what it printed: metrics of the ONNX file on the test images. One thread; budget in CPU-seconds of the trial. With
+`--cuda` it runs benchmarks/bccd_cuda.yml on the first GPU, as many epochs as that says.
 
-    python benchmarks/bccd.py PATH_OF_BCCD [--budget 600] [--seed 1]      writes benchmarks/results/bccd-*.json
+    python benchmarks/bccd.py PATH_OF_BCCD [--budget 600 | --cuda] [--seed 1]      writes benchmarks/results/bccd-*.json
 """
 
 from __future__ import annotations
@@ -26,18 +27,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bccd", type=Path, help="the folder with Annotations, ImageSets and JPEGImages")
     parser.add_argument("--budget", type=int, default=600, metavar="CPU_SECONDS")
+    parser.add_argument("--cuda", action="store_true", help="on a GPU, without a budget")
+    parser.add_argument("--out", type=Path, help="instead of benchmarks/results/bccd-….json")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as workspace:
         cva(workspace, "data", "import", str(args.bccd), "--format", "voc", "--name", "bccd", "--skip-bad-boxes")
         job = Path(workspace) / "bccd.yml"
-        job.write_text((HERE / "bccd.yml").read_text() + f"  random_seed: {args.seed}\n")
-        words = ["job", "run", str(job), "--test-data", "azureml:bccd-test@latest", "--budget-cpu-seconds"]
-        ran = cva(workspace, *words, str(args.budget))
+        template = HERE / ("bccd_cuda.yml" if args.cuda else "bccd.yml")
+        job.write_text(template.read_text() + f"  random_seed: {args.seed}\n")
+        budget = [] if args.cuda else ["--budget-cpu-seconds", str(args.budget)]
+        ran = cva(workspace, "job", "run", str(job), "--test-data", "azureml:bccd-test@latest", *budget)
         trial = trial_result(Path(ran["paths"]["run"]))
         size = (Path(ran["paths"]["bundle"]) / "model.onnx").stat().st_size
+    how = "--cuda" if args.cuda else f"--budget {args.budget}"
     result = {
-        "command": f"python benchmarks/bccd.py BCCD --budget {args.budget} --seed {args.seed}",
+        "command": f"python benchmarks/bccd.py BCCD {how} --seed {args.seed}",
         "cpu_seconds": trial["cpu_seconds"],
         "seconds": trial["seconds"],
         "epochs": trial["epochs"],
@@ -45,7 +50,7 @@ def main() -> None:
         "metrics": ran["metrics"],
         "host": host(),
     }
-    target = HERE / "results" / f"bccd-{args.budget}-seed{args.seed}.json"
+    target = args.out or HERE / "results" / f"bccd-{'cuda' if args.cuda else args.budget}-seed{args.seed}.json"
     target.parent.mkdir(exist_ok=True)
     target.write_text(json.dumps(result, indent=1) + "\n")
     metrics = ran["metrics"]

@@ -20,7 +20,16 @@ def host() -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": version("torch"),
         "onnxruntime": version("onnxruntime"),
+        **_gpu(),
     }
+
+
+def _gpu() -> dict[str, str]:
+    if not Path("/dev/nvidiactl").exists():
+        return {}
+    import torch
+
+    return {"gpu": torch.cuda.get_device_name(0)} if torch.cuda.is_available() else {}
 
 
 def _lines(path: str) -> list[str]:
