@@ -19,6 +19,7 @@ from scoring.scorer import score_image
 
 Make = Callable[..., Path]
 SIZE, CELL, LABELS, BEST = 96, 16, 3, 20
+SAMPLES = Path(__file__).resolve().parents[3] / "samples"
 
 
 def convolutions() -> bytes:
@@ -131,3 +132,17 @@ def test_what_is_served_is_what_was_measured(bundle: Path, bccd: Path) -> None:
     _, measured = detect_part(detector, part)
     scored = [score_image(detector, path.read_bytes(), score_threshold=FLOOR) for path in paths]
     assert_alike([each.found for each in scored if each.found], measured, 1e-4)
+
+
+def test_a_trained_model_answers_alike_in_every_batch_and_as_bytes() -> None:
+    """The sample and its pictures are in every clone; turned over, they are eight."""
+    paths = sorted((SAMPLES / "pictures").iterdir())
+    upright = [open_image(path) for path in paths]
+    pictures = [*upright, *(image.transpose(Image.Transpose.ROTATE_180) for image in upright)]
+    detector = Detector.load(SAMPLES / "Cap_Detection_Model")
+    alone = detector.detect(pictures, batch_size=1)
+    assert min(len(found) for found in alone[: len(paths)]) >= 1
+    for size in range(2, 9):
+        assert_alike(detector.detect(pictures, batch_size=size), alone, 1e-4)
+    scored = [score_image(detector, path.read_bytes()).found for path in paths]
+    assert_alike([found for found in scored if found], alone[: len(paths)], 0)
