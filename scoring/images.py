@@ -30,6 +30,7 @@ __all__ = [
     "Letterbox",
     "Opened",
     "letterbox_uint8",
+    "no_memory",
     "open_image",
     "open_upright",
     "preprocess",
@@ -112,7 +113,22 @@ def open_upright(
     Registered metrics are computed without it: pixels, and so scores, change a little (benchmarks/fast_jpeg.py). Where
     a side is no multiple of the divisor, its last pixel stands for a little less than the others.
     """
-    limits = limits or ImageLimits()
+    try:
+        return _opened(source, limits or ImageLimits(), fast_for)
+    except MemoryError as error:
+        raise no_memory() from error
+
+
+def no_memory() -> ImageError:
+    """For one image, while there may be enough for the next."""
+    return ImageError(
+        "expected enough memory to decode the image, found too little",
+        code="image_too_large",
+        hint="make the image smaller, or give the process more memory or fewer --workers",
+    )
+
+
+def _opened(source: Path | bytes, limits: ImageLimits, fast_for: Preprocess | None) -> Opened:
     image = _open_header(_read(source, limits), limits)
     full = image.size
     if full[0] * full[1] > limits.max_pixels:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
+from scoring import detector
 from scoring.batch.inputs import Item, expand, once
 from scoring.batch.rows import Scorer
 from scoring.batch.run import Result, run_batch
@@ -153,6 +154,27 @@ def test_bytes_over_the_limit_are_not_read(scorer: Scorer, tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX names and pipes")
+@pytest.mark.parametrize(("owner", "name"), [(ImageFile.ImageFile, "load_prepare"), (detector, "preprocess_into")])
+def test_an_image_for_which_memory_does_not_suffice_is_an_error_row(
+    scorer: Scorer, photos: Path, tmp_path: Path, owner: object, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of them, decoded or made smaller; the others are scored."""
+    Image.new("RGB", (77, 33)).save(photos / "0.png")
+    work = getattr(owner, name)
+
+    def fail_on_that(image: Any, *args: Any) -> Any:
+        if image.size == (77, 33):
+            raise MemoryError
+        return work(image, *args)
+
+    monkeypatch.setattr(owner, name, fail_on_that)
+    result = batch(scorer, [photos], tmp_path / "out")
+    [bad] = [row for row in rows(tmp_path / "out" / "errors.jsonl") if row["filename"].endswith("0.png")]
+    assert bad["error"]["code"] == "image_too_large"
+    assert "enough memory" in bad["error"]["message"]
+    assert result.totals.images - result.totals.failed > 1
+
+
 def test_what_is_no_file_is_an_error_row_and_never_waits(scorer: Scorer, photos: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     odd = os.fsdecode(b"\xff\xfe odd.png")

@@ -51,16 +51,20 @@ def grown_mib(data: bytes, tmp_path: Path) -> float:
         "try: open_image(Path(sys.argv[1]))\n"
         "except ImageError as error: print(error.code, peak() - before)"
     )
+    code, grown = output_of(script, tmp_path / "bomb").split()
+    assert code == "image_too_large"
+    return float(grown)
+
+
+def output_of(script: str, path: Path) -> str:
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", script, str(tmp_path / "bomb")],
+        [sys.executable, "-W", "ignore", "-c", script, str(path)],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
         check=True,
     )
-    code, grown = done.stdout.split()
-    assert code == "image_too_large"
-    return float(grown)
+    return done.stdout
 
 
 def test_a_small_file_of_400_megapixels_is_refused_from_its_header(tmp_path: Path) -> None:
@@ -68,6 +72,22 @@ def test_a_small_file_of_400_megapixels_is_refused_from_its_header(tmp_path: Pat
     assert len(bomb) < 50 * 1024
     assert code_of(bomb) == "image_too_large"
     assert grown_mib(bomb, tmp_path) < 16  # decoded it would be 50 MiB at one bit a pixel, 1.2 GB as RGB
+
+
+def test_more_memory_than_there_is_is_said_of_the_image(tmp_path: Path) -> None:
+    """40 megapixels are allowed, and need 160 MB on the way; this process may have 64 more."""
+    (tmp_path / "large").write_bytes(png_of_declared_size(6_300, 6_300))
+    script = (
+        "import re, resource, sys; from pathlib import Path\n"
+        "from PIL import Image; Image.init()\n"
+        "from scoring.errors import ImageError; from scoring.images import open_image\n"
+        "used = 1024 * int(re.search(r'VmSize:\\s+(\\d+) kB', Path('/proc/self/status').read_text())[1])\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (used + (64 << 20), resource.RLIM_INFINITY))\n"
+        "try: open_image(Path(sys.argv[1]))\n"
+        "except ImageError as error: print(error.code, '|', error.message)"
+    )
+    said = output_of(script, tmp_path / "large")
+    assert said == "image_too_large | expected enough memory to decode the image, found too little\n"
 
 
 def bmp_header(width: int, height: int) -> bytes:
