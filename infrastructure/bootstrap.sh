@@ -3,8 +3,9 @@
 # service connections, the connections themselves with workload identity federation (no secret anywhere), and rights.
 # Looks first and names what is missing; then makes only what isn't there yet. Knows nothing of what is deployed later.
 set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=asking.sh
+source "$(dirname "${BASH_SOURCE[0]}")/asking.sh"
 
-readonly DEVOPS=499b84ac-1321-427f-aa17-267ca6975798 # Azure DevOps, as Entra knows it
 readonly ENDPOINT_RIGHTS=49b48001-ca20-4adc-8111-5b60c903a50c CREATE=4 # its security namespace of service connections
 readonly PROVIDERS=(Microsoft.MachineLearningServices Microsoft.Storage Microsoft.KeyVault Microsoft.ContainerRegistry
   Microsoft.Insights Microsoft.OperationalInsights Microsoft.ManagedIdentity Microsoft.Web Microsoft.Devices)
@@ -31,6 +32,8 @@ usage: infrastructure/bootstrap.sh --organization ORG --project PROJECT [options
   --no-devops          no service connections (and so no federated credentials); run again with them later
   --all-pipelines      every pipeline of the project may use the connections; otherwise each asks once to be permitted
   --no-user-roles      the signed-in person gets no rights on the data of the group
+  --write              write the three ids that come out of it into variable_template.yml
+  --deploy dev|prod    write them, then deploy infrastructure/ with main.parameters.dev.json or main.parameters.prod.json
   --dry-run            print every az command, make nothing
   --assume-rights      do not look for this login's Azure roles (needed for custom roles, which are not understood)
 
@@ -39,18 +42,11 @@ Exit codes: 0 done or nothing to do, 1 a call failed (run again), 2 usage, 3 a l
 TEXT
 }
 
-say() { printf '%s\n' "$*" >&2; }
-fail() { # code, message, hint
-  say "error: $2"
-  [[ $# -lt 3 ]] || say "hint: $3"
-  exit "$1"
-}
-
 read_arguments() {
-  organization='' project='' devops=yes all_pipelines=no user_roles=yes dry_run=no assume_rights=no
+  organization='' project='' devops=yes all_pipelines=no user_roles=yes write=no deploy='' dry_run=no assume_rights=no
   while [[ $# -gt 0 ]]; do
     case $1 in
-      --organization | --project)
+      --organization | --project | --deploy)
         [[ $# -gt 1 ]] || fail 2 "$1 needs a value" "see --help"
         printf -v "${1#--}" '%s' "$2"
         shift
@@ -58,6 +54,7 @@ read_arguments() {
       --no-devops) devops=no ;;
       --all-pipelines) all_pipelines=yes ;;
       --no-user-roles) user_roles=no ;;
+      --write) write=yes ;;
       --dry-run) dry_run=yes ;;
       --assume-rights) assume_rights=yes ;;
       -h | --help) usage && exit 0 ;;
@@ -67,52 +64,16 @@ read_arguments() {
   done
   [[ $devops == no || (-n $organization && -n $project) ]] ||
     fail 2 "--organization and --project are needed" "or --no-devops, to make the connections later"
+  [[ $deploy =~ ^(dev|prod)?$ ]] || fail 2 "--deploy is dev or prod, found '$deploy'" "see --help"
+  [[ -z $deploy ]] || write=yes
   organization=${organization#https://dev.azure.com/} organization=${organization%/}
 }
 
 read_settings() {
-  local tool settings values
-  for tool in az python3 cva; do
-    command -v "$tool" >/dev/null || fail 2 "$tool is not on the PATH" "install it; cva: make demo, then . .venv/bin/activate"
-  done
-  settings=$(cva --json settings show 2>"$scratch/said") ||
-    fail 2 "the settings can't be read: $(cat "$scratch/said")" "correct variable_template.yml"
-  values=$(python3 -S -c '
-import json, sys
-settings = json.loads(sys.stdin.read())
-for name in sys.argv[1:]:
-    print(settings[name])
-' BASE_NAME LOCATION RESOURCE_GROUP SUBSCRIPTION_ID AZURE_RM_SVC_CONNECTION WORKSPACE_SVC_CONNECTION <<<"$settings")
+  local values
+  values=$(settings_of BASE_NAME LOCATION RESOURCE_GROUP SUBSCRIPTION_ID AZURE_RM_SVC_CONNECTION WORKSPACE_SVC_CONNECTION)
   { read -r base && read -r location && read -r group && read -r subscription && read -r deployer && read -r publisher; } \
     <<<"$values"
-}
-
-# A command as a person would type it.
-typed() {
-  local word
-  for word in "$@"; do
-    if [[ $word =~ ^[A-Za-z0-9_./:=@-]+$ ]]; then printf ' %s' "$word"; else printf ' %s' "${word@Q}"; fi
-  done
-}
-
-# An az command that only reads; its answer on stdout.
-ask() {
-  [[ $dry_run == no ]] || say "reads:     az$(typed "$@")"
-  az "$@" --only-show-errors
-}
-
-# An az command that makes something: what stands for its answer in a dry run, and the command.
-make() {
-  local placeholder=$1
-  shift
-  printf 'x' >>"$scratch/made"
-  if [[ $dry_run == yes ]]; then
-    say "would run: az$(typed "$@")"
-    printf '%s\n' "$placeholder"
-    return
-  fi
-  say "runs:      az$(typed "$@")"
-  az "$@" --only-show-errors
 }
 
 # The body of a service connection: name, application, project id.
@@ -218,15 +179,6 @@ look_at_entra() {
     missing+=("Application Developer in Entra tenant $tenant, to make the app registrations")
 }
 
-# One call of Azure DevOps: ask, or make and a placeholder; method, path, more arguments of az rest.
-devops() {
-  local how=("$1") url
-  shift
-  if [[ ${how[0]} == make ]]; then how+=("$1") && shift; fi
-  url=https://dev.azure.com/${organization// /%20}/$2
-  "${how[@]}" rest --method "$1" --resource "$DEVOPS" --url "$url" "${@:3}"
-}
-
 # id, application, issuer and subject of a connection, a line each; nothing when there is none.
 connection_of() {
   devops ask get "${project// /%20}/_apis/serviceendpoint/endpoints?endpointNames=$1&api-version=7.1" --output tsv --query \
@@ -328,31 +280,48 @@ make_rights() {
   grant "$me" User 'Storage File Data Privileged Contributor' # notebooks: the share that keys would open otherwise
 }
 
-# Entra takes a moment to know a new application everywhere, and a call may come too early.
-leave() {
-  [[ $1 == 0 || $dry_run == yes || ! -s $scratch/made ]] ||
-    say "stopped; what was made stays, and the next run goes on from there: wait a minute, then run the same command again"
-  rm -rf "$scratch"
-}
-
 report() {
+  local name values=()
+  values=("SUBSCRIPTION_ID=$subscription" "AZURE_RM_SVC_PRINCIPAL_ID=${principals[$deployer]}"
+    "WORKSPACE_SVC_PRINCIPAL_ID=${principals[$publisher]}")
   if [[ ! -s $scratch/made ]]; then
     say "nothing to do: everything is there"
   elif [[ $dry_run == yes ]]; then
     say "a dry run: nothing was made"
   fi
   [[ $devops == yes ]] || say "no service connections: run again with --organization and --project"
-  say "in variable_template.yml:"
-  printf '  - name: %s\n    value: %s\n' SUBSCRIPTION_ID "$subscription" \
-    AZURE_RM_SVC_PRINCIPAL_ID "${principals[$deployer]}" WORKSPACE_SVC_PRINCIPAL_ID "${principals[$publisher]}"
+  if [[ $write == yes ]]; then
+    write_settings "${values[@]}"
+  else
+    say "in variable_template.yml (--write writes it there):"
+    for name in "${values[@]}"; do printf '  - name: %s\n    value: %s\n' "${name%%=*}" "${name#*=}"; done
+  fi
+}
+
+write_settings() { # NAME=VALUE…
+  if [[ $dry_run == yes ]]; then
+    say "would run: cva settings set$(typed "$@")"
+    return
+  fi
+  cva settings set "$@" >&2
+  say "commit that: the pipelines read it, too"
+}
+
+deploy_infrastructure() {
+  local command=("$ROOT/.pipelines/scripts/infrastructure.sh" deploy "$deploy")
+  if [[ $dry_run == yes ]]; then
+    say "would run:$(typed "${command[@]}")"
+    return
+  fi
+  say "runs:     $(typed "${command[@]}")   (some minutes)"
+  "${command[@]}"
 }
 
 main() {
   local name missing=() unregistered=()
   local -A applications=() principals=() connections=()
   read_arguments "$@"
-  scratch=$(mktemp -d)
-  trap 'leave $?' EXIT
+  need_tools
   read_settings
   look_at_login
   principals=([$deployer]='' [$publisher]='') connections=([$deployer]='' [$publisher]='')
@@ -370,6 +339,7 @@ main() {
   done
   make_rights
   report
+  [[ -z $deploy ]] || deploy_infrastructure
 }
 
 main "$@"

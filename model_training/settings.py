@@ -72,7 +72,7 @@ def load_settings(path: Path | None = None) -> Settings:
 
     Raises UsageError for an unknown key, a wrong value or template syntax; NotFoundError when `path` is not a file.
     """
-    found = path if path is not None else _nearest(Path.cwd())
+    found = path if path is not None else nearest(Path.cwd())
     if found is None:
         return parse_settings("variables: []", source=None)
     if not found.is_file():
@@ -101,7 +101,8 @@ def parse_settings(text: str, *, source: Path | None) -> Settings:
     return Settings(**typed, groups=groups, source=source)
 
 
-def _nearest(start: Path) -> Path | None:
+def nearest(start: Path) -> Path | None:
+    """The settings file of a folder, or of the nearest one above it."""
     return next((folder / FILE_NAME for folder in (start, *start.parents) if (folder / FILE_NAME).is_file()), None)
 
 

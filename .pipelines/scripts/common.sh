@@ -3,6 +3,7 @@
 set -euo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$HERE/../.."
+command -v cva >/dev/null || PATH=$PATH:$PWD/.venv-azure/bin # at home: `make azure` put it there
 OUT=${OUT:-${BUILD_ARTIFACTSTAGINGDIRECTORY:-$PWD/build/pipeline}}
 mkdir -p "$OUT"
 

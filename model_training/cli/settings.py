@@ -1,4 +1,4 @@
-"""`cva settings …`: the one file of settings as it is understood and as Bicep takes it. Parses and prints."""
+"""`cva settings …`: the one file of settings as it is understood, as Bicep takes it, and changed. Parses and prints."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model_training.cli.output import Output
-from scoring.errors import NotFoundError
+from scoring.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from model_training.settings import Settings
@@ -26,6 +26,10 @@ def parser() -> argparse.ArgumentParser:
     show.add_argument("--file", type=Path, help="(default: the nearest variable_template.yml)")
     show.add_argument("--for", dest="target", choices=("people", "bicep"), default="people", help="a parameter file")
     show.set_defaults(run=show_settings)
+    change = verbs.add_parser("set", help="write values into the file; a wrong one is named, and nothing written")
+    change.add_argument("values", nargs="+", metavar="NAME=VALUE", help="comments and all else stay as they are")
+    change.add_argument("--file", type=Path, help="(default: the nearest variable_template.yml)")
+    change.set_defaults(run=set_settings)
     return top
 
 
@@ -46,6 +50,17 @@ def show_settings(args: argparse.Namespace, out: Output) -> dict[str, Any] | Non
     out.say(f"settings of {source or 'nowhere: these are the defaults'}")
     out.table(["setting", "value"], [[name, value] for name, value in values.items() if value not in ("", ())])
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def set_settings(args: argparse.Namespace, out: Output) -> dict[str, Any]:
+    from model_training.setting_file import set_values
+
+    pairs = [each.partition("=") for each in args.values]
+    if wrong := [name for name, equals, _ in pairs if not equals]:
+        raise UsageError(f"expected NAME=VALUE, found {wrong[0]!r}", hint="for example BASE_NAME=caps")
+    path, changed = set_values({name: value for name, _, value in pairs}, args.file)
+    out.say(f"{path}: {', '.join(changed)} changed" if changed else f"{path} says so already")
+    return {"file": str(path), "changed": changed}
 
 
 def bicep_parameters(settings: Settings) -> dict[str, Any]:

@@ -51,3 +51,42 @@ def test_without_bicep_it_says_where_to_run(tmp_path: Path, capsys: pytest.Captu
 @pytest.mark.parametrize(("name", "expected"), [("base_name", "baseName"), ("azureml_sdk", "azuremlSdk")])
 def test_names_are_made_by_rule(name: str, expected: str) -> None:
     assert camel(name) == expected
+
+
+def test_values_are_written_and_all_else_stays(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = clone / "variable_template.yml"
+    file.write_text(f'# mine\n{FILE}- name: SUBSCRIPTION_ID  # whose\n  value: ""  # empty: the one logged in\n')
+    id_ = "00000000-0000-0000-0000-000000000001"
+    assert main(["settings", "set", f"SUBSCRIPTION_ID={id_}", "BASE_NAME=caps", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["changed"] == ["SUBSCRIPTION_ID"]
+    shown = f'- name: SUBSCRIPTION_ID  # whose\n  value: "{id_}"  # empty: the one logged in\n'
+    assert file.read_text() == f"# mine\n{FILE}{shown}"
+    before = file.stat().st_mtime_ns
+    assert main(["settings", "set", f"SUBSCRIPTION_ID={id_}"]) == 0
+    assert "says so already" in capsys.readouterr().out and file.stat().st_mtime_ns == before
+
+
+def test_a_name_that_is_not_in_the_file_yet_is_added(clone: Path) -> None:
+    assert main(["settings", "set", "AZUREML_SDK=v2"]) == 0
+    assert (clone / "variable_template.yml").read_text().endswith('- name: AZUREML_SDK\n  value: "v2"\n')
+    (clone / "variable_template.yml").write_text("variables:\n  BASE_NAME: caps # mine\n")
+    assert main(["settings", "set", "BASE_NAME=lids"]) == 0
+    assert (clone / "variable_template.yml").read_text() == 'variables:\n  BASE_NAME: "lids" # mine\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "says"),
+    [
+        (FILE, "BASE_NAME=-", "BASE_NAME must be"),
+        (FILE, "BASE_NAMES=caps", "did you mean BASE_NAME?"),
+        (FILE, "BASE_NAME", "expected NAME=VALUE"),
+        ("variables: [{name: BASE_NAME, value: caps}]", "BASE_NAME=lids", "write it by hand"),
+    ],
+)
+def test_what_is_wrong_is_not_written(
+    clone: Path, capsys: pytest.CaptureFixture[str], text: str, value: str, says: str
+) -> None:
+    (clone / "variable_template.yml").write_text(text)
+    assert main(["settings", "set", value]) == 2
+    assert says in capsys.readouterr().err
+    assert (clone / "variable_template.yml").read_text() == text

@@ -1,8 +1,8 @@
 """An `az` that keeps a tenant: every call is written down and answered from a table; what it makes is there afterwards.
 
-Knows the commands that bootstrap.sh uses and their options, and refuses any other; evaluates --query with jmespath and
-prints as `--output tsv` does, as the real one does. It answers on a loopback port; the `az` on the PATH is a few lines
-of bash that ask there, as starting Python for each of forty calls would take seconds.
+Knows the commands that bootstrap.sh and devops.sh use and their options, and refuses any other; evaluates --query with
+jmespath and prints as `--output tsv` does, as the real one does. It answers on a loopback port; the `az` on the PATH is
+a few lines of bash that ask there, as starting Python for each of forty calls would take seconds.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import jmespath
+
+from tests.infrastructure.fake_devops import DevOps, Refused
 
 Options = dict[str, Any]
 COMMON = {"--query", "--output", "--only-show-errors"}
@@ -33,15 +35,12 @@ exit "$code"
 """
 
 
-class Refused(Exception):
-    """What the real one would print after ERROR: before it ends with 1."""
-
-
 class FakeAz:
     """One tenant. `calls` are all so far; `faults` those that the real one would not understand."""
 
-    def __init__(self, tenant: dict[str, Any]) -> None:
+    def __init__(self, tenant: dict[str, Any], folder: Path = Path()) -> None:
         self.tenant = tenant
+        self.folder = folder  # where paths in commands start
         self.calls: list[str] = []
         self.faults: list[str] = []
 
@@ -106,6 +105,11 @@ class FakeAz:
             "ad app federated-credential create": ("--id --parameters", "--id --parameters", self.make_credential),
             "group exists": ("--name --subscription", "--name", lambda o: o["--name"] in self.tenant["groups"]),
             "group create": ("--name --location --subscription", "--name --location", self.make_group),
+            "deployment group create": (
+                "--resource-group --subscription --name --template-file --parameters",
+                "--resource-group --name --template-file --parameters",
+                self.deploy,
+            ),
             "provider list": ("--subscription", "", self.providers),
             "provider register": ("--namespace --subscription --wait", "--namespace", self.register),
             "role assignment list": (
@@ -119,7 +123,7 @@ class FakeAz:
                 self.give_role,
             ),
             "role assignment delete": ("--ids", "--ids", self.take_role),
-            "rest": ("--method --url --resource --body", "--method --url", self.rest),
+            "rest": ("--method --url --resource --body --headers", "--method --url", self.rest),
         }
 
     def account(self, o: Options) -> Any:
@@ -153,6 +157,16 @@ class FakeAz:
 
     def make_group(self, o: Options) -> None:
         self.tenant["groups"][o["--name"]] = o["--location"]
+
+    def deploy(self, o: Options) -> Any:
+        """Keeps the values of every file that is named, the later over the earlier."""
+        if o["--resource-group"] not in self.tenant["groups"]:
+            raise Refused("ResourceGroupNotFound")
+        files = [path for path in (each.removeprefix("@") for each in o["--parameters"]) if path.endswith(".json")]
+        given = [json.loads((self.folder / path).read_text())["parameters"] for path in files]
+        values = {name: each["value"] for parameters in given for name, each in parameters.items()}
+        self.tenant.setdefault("deployments", {})[o["--name"]] = values
+        return {"properties": {"outputs": {"name": {"type": "String", "value": "the-workspace"}}}}
 
     def providers(self, o: Options) -> Any:
         return [{"namespace": each, "registrationState": "Registered"} for each in self.tenant["providers"]] + [
@@ -197,15 +211,22 @@ class FakeAz:
         for pattern, method, answer in self.routes():
             found = re.fullmatch(pattern, o["--url"])
             if found and method == o["--method"]:
-                return answer(found, json.loads(o.get("--body", "null")))
+                return answer(found, self.body(o))
         raise AssertionError("no such route")
+
+    def body(self, o: Options) -> Any:
+        """JSON, or a file's bytes where the command says that it is no JSON."""
+        given = o.get("--body", "null")
+        if not given.startswith("@"):
+            return json.loads(given)
+        assert o["--headers"] == "Content-Type=application/octet-stream"
+        return (self.folder / given[1:]).read_bytes()
 
     def routes(self) -> list[tuple[str, str, Callable[[re.Match[str], Any], Any]]]:
         endpoints = r"_apis/serviceendpoint/endpoints"
         rights = (
             r"_apis/permissions/49b48001-ca20-4adc-8111-5b60c903a50c/4\?tokens=endpoints/project-id&api-version=7.1"
         )
-        permits = r"/_apis/pipelines/pipelinePermissions/endpoint/(connection-\d)\?api-version=7.1-preview.1"
         graph = r"https://graph.microsoft.com/v1.0/"
         directory = r"me/transitiveMemberOf/microsoft.graph.directoryRole\?\$select=displayName"
         return [
@@ -213,10 +234,9 @@ class FakeAz:
             (DEVOPS + rights, "get", lambda found, body: {"value": [self.tenant["creator"]]}),
             (DEVOPS + PROJECT + "/" + endpoints + r"\?endpointNames=([^&]+)&.*", "get", self.connections),
             (DEVOPS + endpoints + r"\?api-version=7.1", "post", self.make_connection),
-            (DEVOPS + PROJECT + permits, "get", lambda found, body: self.tenant["permits"].get(found[1], {})),
-            (DEVOPS + PROJECT + permits, "patch", lambda found, body: self.tenant["permits"].update({found[1]: body})),
             (graph + "policies/authorizationPolicy", "get", lambda found, body: self.tenant["policy"]),
             (graph + directory, "get", lambda found, body: {"value": self.tenant["directory"]}),
+            *DevOps(self.tenant).routes(DEVOPS, PROJECT),
         ]
 
     def project(self, found: re.Match[str], body: Any) -> Any:
@@ -247,6 +267,11 @@ def parse(arguments: list[str]) -> tuple[str, Options]:
     while rest:
         name = rest.pop(0)
         assert name.startswith("--") and name not in options, name
+        if name == "--parameters" and words[0] == "deployment":  # the one that takes several
+            options[name] = [
+                rest.pop(0) for _ in range(next((n for n, x in enumerate(rest) if x[:2] == "--"), len(rest)))
+            ]
+            continue
         options[name] = True if name in FLAGS else rest.pop(0)
     return " ".join(words), options
 

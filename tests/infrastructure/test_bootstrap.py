@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,8 +22,10 @@ GROUP = "/subscriptions/sub/resourceGroups/bottles-rg"
 DEVOPS = ("--organization", "https://dev.azure.com/org/", "--project", "caps line")
 SETTINGS = """\
 variables:
-  - {name: BASE_NAME, value: bottles}
-  - {name: LOCATION, value: northeurope}
+  - name: BASE_NAME
+    value: bottles
+  - name: LOCATION
+    value: northeurope
 """
 EMPTY: dict[str, Any] = {
     "logged_in": True,
@@ -95,6 +98,37 @@ def bootstrap(tmp_path: Path, settings: str) -> Iterator[Callable[..., Outcome]]
         yield run
 
 
+GUIDS = [f"00000000-0000-0000-0000-00000000000{n}" for n in range(3)]
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Iterator[Callable[..., Outcome]]:
+    """The script in a clone, with the real `cva`; what exists already has ids as Azure gives them."""
+    root = tmp_path / "clone"
+    shutil.copytree(ROOT / "infrastructure", root / "infrastructure")
+    shutil.copytree(ROOT / ".pipelines" / "scripts", root / ".pipelines" / "scripts")
+    (root / "variable_template.yml").write_text("# ours\n" + SETTINGS)
+    tenant = copy.deepcopy(EMPTY)
+    tenant["account"]["id"] = GUIDS[0]
+    tenant["roles"][0]["scope"] = f"/subscriptions/{GUIDS[0]}"
+    names = ("bottles-azure-resource-connection", "bottles-aml-workspace-connection")
+    tenant["apps"] = [{"appId": name, "displayName": name, "credentials": []} for name in names]
+    tenant["principals"] = [{"id": guid, "appId": name} for guid, name in zip(GUIDS[1:], names, strict=True)]
+    fake = FakeAz(tenant, root)
+
+    def run(*arguments: str) -> Outcome:
+        fake.calls.clear()
+        command = ["bash", "infrastructure/bootstrap.sh", *arguments]
+        environment = {"PATH": f"{tmp_path}:{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(tmp_path)}
+        ended = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, timeout=120)
+        assert not fake.faults, fake.faults
+        made = tuple(call for call in fake.calls if not READS.match(call))
+        return Outcome(ended.returncode, ended.stdout, ended.stderr, made, copy.deepcopy(fake.tenant))
+
+    with fake.on_path(tmp_path):
+        yield run
+
+
 def kinds(calls: tuple[str, ...]) -> list[str]:
     """The calls without their options, and with what tells them apart."""
     return [re.sub(r" --.*", "", call) for call in calls]
@@ -141,6 +175,28 @@ def test_from_nothing_everything_is_made_in_order_and_once(bootstrap: Callable[.
     assert (second.code, second.made, second.out) == (0, (), first.out), second.err
     assert second.tenant == first.tenant
     assert "nothing to do" in second.err
+
+
+def test_one_command_leads_to_the_infrastructure(clone: Callable[..., Outcome], tmp_path: Path) -> None:
+    """The ids are written into the settings, beside what stands there, and the deployment has them."""
+    settings = tmp_path / "clone" / "variable_template.yml"
+    dry = clone(*DEVOPS, "--deploy", "dev", "--dry-run")
+    assert (dry.code, dry.made, settings.read_text()) == (0, (), "# ours\n" + SETTINGS), dry.err
+    assert f"would run: cva settings set SUBSCRIPTION_ID={GUIDS[0]}" in dry.err
+    assert "infrastructure.sh deploy dev" in dry.err
+
+    done = clone(*DEVOPS, "--deploy", "dev")
+    assert done.code == 0, done.err
+    assert kinds(done.made)[-1] == "deployment group create"
+    given = done.tenant["deployments"]["cva-dev"]
+    assert (given["azureRmSvcPrincipalId"], given["workspaceSvcPrincipalId"]) == (GUIDS[1], GUIDS[2])
+    assert (given["baseName"], given["environmentName"], given["captureExpireDays"]) == ("bottles", "dev", 90)
+    names = ("SUBSCRIPTION_ID", "AZURE_RM_SVC_PRINCIPAL_ID", "WORKSPACE_SVC_PRINCIPAL_ID")
+    lines = [f'  - name: {name}\n    value: "{guid}"\n' for name, guid in zip(names, GUIDS, strict=True)]
+    assert settings.read_text() == "".join(["# ours\n", SETTINGS, *lines])
+
+    again = clone(*DEVOPS, "--write")
+    assert (again.code, again.made) == (0, ()) and "says so already" in again.err, again.err
 
 
 def test_a_dry_run_prints_what_a_run_would_make_and_makes_nothing(bootstrap: Callable[..., Outcome]) -> None:
@@ -270,7 +326,12 @@ def test_a_connection_without_an_issuer_is_trusted_by_nobody(bootstrap: Callable
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
-    [((), "--organization and --project"), (("--project",), "needs a value"), (("--force",), "is not an option")],
+    [
+        ((), "--organization and --project"),
+        (("--project",), "needs a value"),
+        (("--force",), "is not an option"),
+        ((*DEVOPS, "--deploy", "test"), "--deploy is dev or prod"),
+    ],
 )
 def test_usage_is_two(bootstrap: Callable[..., Outcome], arguments: tuple[str, ...], named: str) -> None:
     ended = bootstrap(*arguments)
@@ -295,6 +356,6 @@ def test_nothing_secret_is_asked_for_or_given(bootstrap: Callable[..., Outcome])
 
 
 def test_shellcheck_finds_nothing() -> None:
-    command = [str(Path(sys.executable).parent / "shellcheck"), str(SCRIPT)]
+    command = [str(Path(sys.executable).parent / "shellcheck"), "--external-sources", str(SCRIPT)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stdout) == (0, "")
