@@ -19,7 +19,6 @@ param instances int = 1
 param tags object = {}
 
 resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
-  // checkov:skip=CKV_AZURE_212:The number of machines is a parameter: one in dev, two in prod
   // checkov:skip=CKV_AZURE_225:Zones need three machines and can't be changed later
   name: name
   location: location

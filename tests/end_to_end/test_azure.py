@@ -2,7 +2,8 @@
 
 From a service connection's federated login to a device that finds objects: import, publish twice, back to the first
 version, submit (command line and REST), the step on its node, AutoML served with the files that the service leaves, the
-registered model with its tags, a verified pull, boxes. For both generations of the SDK.
+registered model with its tags, a verified pull, boxes. For both generations of the SDK. What a pipeline does is done by
+the scripts of .pipelines; the release to devices is the same for both, so it is made of v1's model.
 """
 
 from __future__ import annotations
@@ -15,15 +16,17 @@ import pytest
 
 from tests.end_to_end.conftest import Shell
 from tests.end_to_end.node import Node, step_of
+from tests.fake_azure.state import DatastoreRecord
 from tests.fake_azure.v2.automl import Outcome, Trial, script
 from tests.packaging.automl_exports import COLOURS, YOLO, draw, graph, leave
+from tests.pipelines.on_azure import Agent
 
 if TYPE_CHECKING:
     from tests.fake_azure.azure import FakeAzure
 
 ENDPOINT = "automl_for_images_training_pipeline"
 MODEL = "Cap_Detection_Model"
-ASKED = ("--dataset-name", "caps", "--model-name", MODEL)
+ASKED = {"DATASET_NAME": "caps", "MODEL_NAME": MODEL}
 TAGS = {"Mean Average Precision": "mean_average_precision", "Precision": "precision", "Recall": "recall"}
 
 
@@ -51,7 +54,12 @@ def trained(folder: Path) -> Outcome:
 def test_from_a_federated_login_to_boxes_on_a_device(
     azure: FakeAzure, shell: Shell, caps: Any, node: Node, tmp_path: Path, sdk: str
 ) -> None:
-    first = shell.cva("endpoint", "publish", "--property", "build_id=17")
+    captures = DatastoreRecord("edgevisionstorage", azure.state.edge_account, "captures")
+    azure.state.datastores[captures.name] = captures
+    agent = Agent(tmp_path / "agent", shell.environment, sdk)
+    agent.run("publish_pipeline.sh", "--property", "build_id=17")
+    first = agent.left("published.json")
+    assert agent.left("workspace.json")["broken"] == 0
     second = shell.cva("endpoint", "publish", "--property", "build_id=18")
     assert second["version"] == second["default_version"] == first["version"] + 1
     back = shell.cva("endpoint", "set-default", ENDPOINT, str(first["version"]))
@@ -60,16 +68,21 @@ def test_from_a_federated_login_to_boxes_on_a_device(
     assert [each["properties"]["build_id"] for each in shown["versions"]] == ["17", "18"]
     assert shown["parameters"] == ["dataset_name", "model_name", "cluster"]
 
-    run = shell.cva("endpoint", "submit", *ASKED, "--cluster", "gpu-cluster", "--experiment", "cap_detection")
-    assert (run["status"], run["endpoint_version"]) == ("NotStarted", first["version"])
+    run_id = agent.run("submit_training.sh", **ASKED, CLUSTER="gpu-cluster", EXPERIMENT="cap_detection")["run_id"]
+    run = agent.left("run.json")
+    assert (run["run"], run["status"], run["endpoint_version"]) == (run_id, "NotStarted", first["version"])
     script(azure.state, trained(tmp_path / "left"))
-    out, _ = node.run(run["run"])
+    out, _ = node.run(run_id)
     result = json.loads(out.splitlines()[-1])
     assert (result["model"], result["version"], result["champion"]) == (MODEL, 1, True)
 
-    followed = shell.cva("job", "show", run["run"])
+    agent.run("collect_training.sh", RUN_ID=run_id)
+    followed = agent.left("model/run.json")
     assert (followed["status"], followed["model"], followed["version"]) == ("Completed", MODEL, 1)
-    model = shell.cva("model", "show", f"{MODEL}@champion")
+    assert agent.left("model/model.json")["id"] == f"{MODEL}:1"
+    approved = agent.run("review_champion.sh", MODEL_NAME=MODEL)
+    assert approved == {"version": "1"}
+    model = agent.left("champion.json")
     assert model["tags"]["automl_mean_average_precision"] == "0.5", "its best epoch's, and all from that one"
     assert model["tags"]["automl_precision"] == "0.25"
     assert model["manifest"]["source"]["engine"] == "azureml"
@@ -79,7 +92,27 @@ def test_from_a_federated_login_to_boxes_on_a_device(
     assert (pulled["status"], pulled["version"]) == ("updated", 1)
     check_the_tags(shell, model["tags"])
     check_a_picture(shell, tmp_path / "device" / MODEL / "current")
+    if sdk == "v1":
+        check_the_release(agent, approved["version"], tmp_path / "release.key")
     azure.assert_clean()
+
+
+def check_the_release(agent: Agent, version: str, key: Path) -> None:
+    """In the account that the workspace's own datastore names; signed; complete."""
+    from scoring.edge.registry import LocalRegistry
+    from scoring.edge.signing import new_key_pair, read_signer
+    from scoring.edge.trust import Trust, verify_release
+
+    key.write_bytes(new_key_pair(None)[0])
+    agent.run("release_model.sh", MODEL_NAME=MODEL, MODEL_VERSION=version, CVA_SIGNING_KEY_FILE=str(key))
+    assert agent.left("released.json")["status"] == "published"
+    uploads = [call for call in agent.tools.calls if call.startswith("az storage blob upload")]
+    where = ("--account-name cvaedge ", "releases")
+    assert len(uploads) == 2 and all(word in call for call in uploads for word in where)
+    assert LocalRegistry(agent.tools.blobs).resolve(MODEL, "best").version == 1
+    key.chmod(0o600)
+    trust = Trust().add(read_signer(key).public)
+    assert verify_release(agent.tools.blobs / MODEL / "1", trust, name=MODEL, version=1)
 
 
 def check_the_tags(shell: Shell, tags: dict[str, str]) -> None:

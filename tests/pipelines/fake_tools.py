@@ -15,9 +15,13 @@ NAMES = ("cva", "az", "python")
 
 
 class Tools:
-    """`out` is where scripts leave their files, `blobs` the container that `az storage blob` means."""
+    """`out` is where scripts leave their files, `blobs` the container that `az storage blob` means.
 
-    def __init__(self, folder: Path) -> None:
+    `scripts` may be those of another clone, whose settings then count.
+    """
+
+    def __init__(self, folder: Path, scripts: Path = SCRIPTS) -> None:
+        self._scripts = scripts
         self.out, self.blobs = folder / "out", folder / "blobs"
         self._bin, self._rules, self._calls = folder / "bin", folder / "rules", folder / "calls"
         for each in (self._bin, self._rules, self.blobs):
@@ -58,9 +62,9 @@ class Tools:
             "FAKE_BLOBS": str(self.blobs),
             "FAKE_FAIL_AT": str(fail_at),
         }
-        command = ["bash", str(SCRIPTS / script), *arguments]
+        command = ["bash", str(self._scripts / script), *arguments]
         where = self.out.parent  # not the repository: a script finds that itself
-        return subprocess.run(command, env=environment | values, capture_output=True, text=True, timeout=120, cwd=where)
+        return subprocess.run(command, env=environment | values, capture_output=True, text=True, timeout=300, cwd=where)
 
     @property
     def records(self) -> list[list[str]]:

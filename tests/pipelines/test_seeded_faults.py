@@ -24,12 +24,17 @@ def tree() -> Tree:
     return Tree.of(ROOT)
 
 
-@cache
-def findings(name: str) -> list[Finding]:
+def wrong(name: str) -> str:
+    """The text of the fault's file with the fault in it."""
     fault = FAULTS[name]
     text = tree().texts[fault["file"]]
-    assert text.count(fault["find"]) == 1, f"{fault['file']} has changed: the fault no longer fits"
-    return check(tree().with_text(fault["file"], text.replace(fault["find"], fault["replace"])))
+    assert text.count(fault["find"]) == 1, f"{fault['file']} has changed: {name} no longer fits"
+    return text.replace(fault["find"], fault["replace"])
+
+
+@cache
+def findings(name: str) -> list[Finding]:
+    return check(tree().with_text(FAULTS[name]["file"], wrong(name)))
 
 
 @pytest.mark.parametrize("name", sorted(set(FAULTS) - {name for name, _ in BEYOND}))

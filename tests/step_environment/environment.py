@@ -24,9 +24,12 @@ TIMEOUT_SECONDS = 900
 
 @pytest.fixture(scope="session")
 def step_python() -> str:
-    """The interpreter of an environment made of step.txt alone: made once for each content of the file, then kept."""
-    digest = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:16]
-    kept = Path(os.environ.get("CVA_STEP_ENVIRONMENTS", KEPT))
+    return interpreter(REQUIREMENTS, Path(os.environ.get("CVA_STEP_ENVIRONMENTS", KEPT)))
+
+
+def interpreter(requirements: Path, kept: Path) -> str:
+    """That of an environment made of one list alone: made once for each content of the list, then kept."""
+    digest = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:16]
     kept.mkdir(parents=True, exist_ok=True)
     python = kept / digest / "bin" / "python"
     with FileLock(kept / "lock"):  # another run of the tests may be making it
@@ -34,16 +37,16 @@ def step_python() -> str:
             for old in kept.glob("*/"):  # of another content, or of an attempt that was killed
                 shutil.rmtree(old)
             venv.create(kept / digest, with_pip=True, symlinks=True)
-            _install(python)
+            _install(python, requirements)
             (kept / digest / "ready").touch()
     return str(python)
 
 
-def _install(python: Path) -> None:
+def _install(python: Path, requirements: Path) -> None:
     """As Azure ML does it; without compiling, which costs a minute for the few modules that are ever imported."""
-    done = _pip(python, "install", "--no-compile", "-r", str(REQUIREMENTS))
+    done = _pip(python, "install", "--no-compile", "-r", str(requirements))
     if done.returncode and _pip(python, "download", "--no-deps", "six==1.17.0", "--dest", f"{python}-asked").returncode:
-        pytest.skip("pip reaches no package index here to install requirements/step.txt")  # not even that one
+        pytest.skip(f"pip reaches no package index here to install requirements/{requirements.name}")  # not even that
     assert done.returncode == 0, done.stderr[-4000:]
 
 
