@@ -34,7 +34,7 @@ types: $(VENV)/.dev  ## mypy strict on the public packages
 setup: $(VENV)/.train  ## only the set-up
 
 clean:           ## removes the virtual environment and caches; never a workspace
-	rm -rf $(VENV) .venv-azure .venv-step tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache build *.egg-info
+	rm -rf $(VENV) .venv-azure .venv-step .venv-checkov tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v not in ((3, 11), (3, 12)) and f"Python 3.11 or 3.12 is needed to train, found {v[0]}.{v[1]}: make PYTHON=/path/to/python3.11")'
