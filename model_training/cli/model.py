@@ -6,7 +6,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any
 
-from model_training.cli.model_deploy import add_deploy
+from model_training.cli.model_deploy import add_deploy, add_undeploy
 from model_training.cli.output import Output, shown
 from scoring.edge.cli_registry import REFERENCE, add_publish, add_pull
 from scoring.edge.registry import AZURE
@@ -34,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     add_pull(verbs, _open_registry)
     add_publish(verbs, _source)
     add_deploy(verbs)
+    add_undeploy(verbs)
     return top
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from tests.fake_azure.messages import Answer, Json, Reply, Request, arm_error
+from tests.fake_azure.messages import Answer, Json, Refused, Reply, Request, arm_error
 from tests.fake_azure.routes import WS, Routes
 from tests.fake_azure.state import State
 
@@ -110,13 +110,15 @@ def operation(azure: FakeAzure, request: Request, id: str) -> Answer:
     if id not in azure.state.operations:
         raise arm_error(404, "ResourceNotFound", f"no operation {id}")
     result = azure.state.operations[id]
+    if isinstance(result, Refused):
+        return {"id": request.path, "name": id, "status": "Failed", "error": result.reply.body["error"]}
     if "/mfeoperationsresults/" in request.path.lower():
         return result
     return {"id": request.path, "name": id, "status": "Succeeded", "properties": result}
 
 
 def accepted(azure: FakeAzure, result: Any, status: int = 202, body: Any = None) -> Reply:
-    """A long-running answer: the first poll says that it has succeeded."""
+    """A long-running answer: the first poll says that it has succeeded; where `result` is `Refused`, that it failed."""
     id = str(uuid.uuid4())
     azure.state.operations[id] = result
     state = azure.state

@@ -1,31 +1,25 @@
 """A registered version on a managed online endpoint (SDK v2): deployed beside the present one, tested, then called.
 
-The bundle's own score.py and pinned packages run there; the test is its golden images. A deployment that fails it gets
-no call and is removed. Knows nothing of registering or choosing a version.
+The bundle's own score.py and pinned packages run there; the test is its golden images. A deployment that gets calls is
+never changed, and one that does not pass, for whatever reason, is removed: half-made or wrong, it would cost by the
+hour. Knows nothing of registering or choosing a version.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
-import io
-import json
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
-from typing import Any
 
+from model_training.workspaces.azureml.online_calls import Timing, ask_golden
+from model_training.workspaces.azureml.online_endpoint import Deployment, OnlineEndpoint
 from model_training.workspaces.azureml.v2.client import Client
-from model_training.workspaces.azureml.v2.component import IMAGE
-from model_training.workspaces.azureml.v2.errors import translated
-from model_training.workspaces.azureml.v2.naming import NAME_TAG, deployment_name, endpoint_name
+from model_training.workspaces.azureml.v2.naming import deployment_name
 from model_training.workspaces.base import Event, Reporter, silent
-from scoring.errors import ConflictError, SelfTestError, UsageError
+from scoring.errors import ConflictError, CvaError, NotFoundError, SelfTestError, UsageError
 
-SERVER = "azureml-inference-server-http==1.4.1"  # what calls score.py there
 SIZE = "Standard_DS3_v2"
 AUTHENTICATION = ("aad_token", "key")  # the first wants a role of its callers and has no key that could leak
 
@@ -41,6 +35,21 @@ class OnlineRequest:
     size: str = SIZE
     instances: int = 1
     authentication: str = AUTHENTICATION[0]
+    calls: int = 0  # of the golden images, over and over; 0: each once
+    again: bool = False  # anew, even where it serves: another size, another try
+    remove_previous: bool = False
+
+    @property
+    def reference(self) -> str:
+        return f"{self.name}:{self.version}"
+
+    def is_in(self, deployment: Deployment) -> bool:
+        return (deployment.model, deployment.version) == (self.name, str(self.version))
+
+    def fits(self, deployment: Deployment) -> bool:
+        """It can be taken as it is; whether it answers as it should is asked in any case."""
+        size = (deployment.size.lower(), deployment.instances)
+        return deployment.ready and size == (self.size.lower(), self.instances) and not self.again
 
 
 @dataclass(frozen=True)
@@ -48,12 +57,13 @@ class Deployed:
     endpoint: str  # as Azure has it
     deployment: str
     scoring_url: str
-    tested: int  # golden images that were answered as expected
+    status: str  # deployed, or served where it had the calls already
+    timing: Timing  # of the golden images, all answered as expected
+    kept: tuple[str, ...]  # other versions that stay there without calls, and cost
 
 
-@translated
 def deploy(client: Client, request: OnlineRequest, reporter: Reporter = silent) -> Deployed:
-    """Takes about ten minutes on Azure. Deploying a version again does it anew.
+    """Takes about ten minutes on Azure; seconds where that version is there already.
 
     Raises: SelfTestError (answers that differ; the former version goes on), ConflictError (a strange endpoint),
     UsageError, OfflineError, UnavailableError.
@@ -61,114 +71,136 @@ def deploy(client: Client, request: OnlineRequest, reporter: Reporter = silent) 
     if request.authentication not in AUTHENTICATION:
         found = f"authentication {request.authentication!r}"
         raise UsageError(f"{found}: expected one of {', '.join(AUTHENTICATION)}")
-    reporter(Event("stage", f"deploy {request.name}:{request.version} beside what is there, without calls"))
-    endpoint = _endpoint(client, request)
-    deployment = _deployment(client, request, endpoint.name)
-    reporter(Event("stage", "ask it for the golden images"))
-    try:
-        tested = _golden(client, request, endpoint.name, deployment)
-    except SelfTestError:
-        with _quiet():
-            client.ml.online_deployments.begin_delete(name=deployment, endpoint_name=endpoint.name).result()
-        raise
-    endpoint.traffic = {deployment: 100}
-    with _quiet():
-        client.ml.online_endpoints.begin_create_or_update(endpoint).result()
-    reporter(Event("message", f"{endpoint.scoring_uri} answers with version {request.version}"))
-    return Deployed(endpoint.name, deployment, str(endpoint.scoring_uri), tested)
+    endpoint = OnlineEndpoint(client, request.endpoint or request.name)
+    entity = endpoint.made(request.authentication)
+    there = endpoint.deployments(entity)
+    serves = next((each for each in there if each.calls and request.is_in(each)), None)
+    if serves and not request.again:
+        name, timing = serves.name, _served(endpoint, request, serves, reporter)
+    else:
+        name = _free_name(request, there)
+        with _on_trial(endpoint, name, reporter):
+            timing = _tried(endpoint, request, name, there, reporter)
+    if not serves or serves.name != name or serves.calls < 100:
+        _give_calls(endpoint, request, name)
+    reporter(Event("message", f"{entity.scoring_uri} answers with version {request.version}"))
+    kept = _kept(endpoint, request, [each for each in there if each.name != name], reporter)
+    status = "served" if serves and serves.name == name else "deployed"
+    return Deployed(endpoint.name, name, str(entity.scoring_uri), status, timing, kept)
 
 
-def _endpoint(client: Client, request: OnlineRequest) -> Any:
-    from azure.ai.ml.entities import ManagedOnlineEndpoint
-    from azure.core.exceptions import ResourceNotFoundError
+def undeploy(client: Client, name: str, version: int | None = None, *, endpoint: str = "") -> Sequence[str]:
+    """Removes what gets no calls of that model, or of that version; returns the removed ones' names.
 
-    full = request.endpoint or request.name
-    name = endpoint_name(f"{client.place.arm_path.lower()}/{full}")  # one name in a whole region
-    try:
-        found = client.ml.online_endpoints.get(name)
-    except ResourceNotFoundError:
-        made = ManagedOnlineEndpoint(name=name, auth_mode=request.authentication, tags={NAME_TAG: full})
-        with _quiet():
-            client.ml.online_endpoints.begin_create_or_update(made).result()
-        return client.ml.online_endpoints.get(name)
-    if (found.tags or {}).get(NAME_TAG) != full:
-        raise ConflictError(f"the endpoint {name} exists and is not '{full}'", hint="give another --endpoint")
-    return found
-
-
-def _deployment(client: Client, request: OnlineRequest, endpoint: str) -> str:
-    from azure.ai.ml.entities import CodeConfiguration, ManagedOnlineDeployment
-
-    name = deployment_name(request.version)
-    with tempfile.TemporaryDirectory(prefix="cva-") as folder:
-        code = Path(folder) / "code"
-        code.mkdir()
-        shutil.copyfile(request.bundle / "score.py", code / "score.py")
-        deployment = ManagedOnlineDeployment(
-            name=name,
-            endpoint_name=endpoint,
-            model=f"azureml:{request.name}:{request.version}",
-            code_configuration=CodeConfiguration(code=str(code), scoring_script="score.py"),
-            environment=_environment(request.bundle),
-            instance_type=request.size,
-            instance_count=request.instances,
-            tags={"model": request.name, "version": str(request.version)},
+    Raises: NotFoundError, ConflictError (it gets calls).
+    """
+    found = OnlineEndpoint(client, endpoint or name)
+    there = found.deployments(found.entity())
+    chosen = [each for each in there if each.model == name and each.version == str(version or each.version)]
+    idle = [each.name for each in chosen if not each.calls]
+    if version is not None and not chosen:
+        listed = ", ".join(each.reference for each in there) or "nothing"
+        raise NotFoundError(f"{name}:{version} is not deployed on {found.full}; there: {listed}")
+    if version is not None and not idle:
+        raise ConflictError(
+            f"{name}:{version} gets the calls of {found.full}",
+            hint="deploy another version first; or remove the whole endpoint, and its address, with --all",
         )
-        with _quiet():
-            client.ml.online_deployments.begin_create_or_update(deployment).result()
-    return name
+    for each in idle:
+        found.remove(each)
+    return idle
 
 
-def _environment(bundle: Path) -> Any:
-    """The bundle's own pins and the server; the version is their hash, so one bundle builds one image."""
-    import yaml
-    from azure.ai.ml.entities import Environment
+def remove_endpoint(client: Client, full: str) -> str:
+    """With all that is on it; returns its name. Raises: NotFoundError, ConflictError (it is somebody else's)."""
+    endpoint = OnlineEndpoint(client, full)
+    endpoint.entity()
+    endpoint.delete()
+    return endpoint.name
 
-    conda: dict[str, Any] = yaml.safe_load((bundle / "conda.yaml").read_text(encoding="utf-8"))
-    for each in conda["dependencies"]:
-        if isinstance(each, dict):
-            each["pip"] = [*each["pip"], SERVER]
-    digest = hashlib.sha256(json.dumps([IMAGE, conda], sort_keys=True).encode()).hexdigest()[:12]
-    return Environment(name="cva_scoring", version=digest, image=IMAGE, conda_file=conda)
+
+def _served(endpoint: OnlineEndpoint, request: OnlineRequest, serves: Deployment, reporter: Reporter) -> Timing:
+    """It is asked, and whatever it answers, it is not changed: its callers would see that."""
+    reporter(Event("stage", f"{request.reference} is served already, as {serves.name}: ask it for the golden images"))
+    try:
+        return ask_golden(endpoint.client, endpoint.entity(), serves.name, request.bundle, request.calls)
+    except SelfTestError as error:
+        error.hint = (
+            f"it goes on getting calls; --again deploys this version anew beside it, or deploy another; {error.hint}"
+        )
+        raise
+
+
+def _free_name(request: OnlineRequest, there: Sequence[Deployment]) -> str:
+    """v03; where that gets calls, or is another model's, v03-2 and so on."""
+    usual = deployment_name(request.version)
+    taken = {each.name for each in there if each.calls or not request.is_in(each)}
+    names = (usual if number == 1 else f"{usual}-{number}" for number in count(1))
+    return next(name for name in names if name not in taken)
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The SDK draws bars and dots; stdout belongs to the command."""
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        yield
-
-
-def _golden(client: Client, request: OnlineRequest, endpoint: str, deployment: str) -> int:
-    """How many images were answered within the bundle's tolerance. Raises: SelfTestError."""
-    from scoring.edge.selftest import compare
-
-    golden = request.bundle / "golden"
-    expected: dict[str, Any] = json.loads((golden / "expected.json").read_text(encoding="utf-8"))
-    manifest: dict[str, Any] = json.loads((request.bundle / "manifest.json").read_text(encoding="utf-8"))
-    threshold: float | Mapping[str, float] = expected["score_threshold"] or manifest["postprocess"]["score_threshold"]
-    for item in expected["images"]:
-        answer = _asked(client, endpoint, deployment, (golden / item["file"]).read_bytes())
-        difference = compare(item["boxes"], answer, expected.get("tolerance", {}), threshold)
-        if difference:
-            raise SelfTestError(
-                f"{deployment} of {endpoint} answers {item['file']} otherwise than the bundle: {difference}",
-                hint="the version that was there goes on; look at the deployment's log and size",
-            )
-    return len(expected["images"])
-
-
-def _asked(client: Client, endpoint: str, deployment: str, image: bytes) -> list[Any]:
-    """The boxes that one picture gets."""
-    body = {"input_data": {"columns": ["image"], "data": [base64.b64encode(image).decode()]}}
-    with tempfile.TemporaryDirectory(prefix="cva-") as folder:
-        file = Path(folder) / "request.json"
-        file.write_text(json.dumps(body), encoding="utf-8")
-        text = client.ml.online_endpoints.invoke(endpoint, deployment_name=deployment, request_file=str(file))
+def _on_trial(endpoint: OnlineEndpoint, name: str, reporter: Reporter) -> Iterator[None]:
+    """What does not pass is removed. Where that fails too, the error says that it stays and what to do."""
     try:
-        found = json.loads(text)
-        return list(found[0]["boxes"])
-    except (ValueError, LookupError, TypeError) as error:
-        raise SelfTestError(
-            f"{deployment} of {endpoint} gives no boxes: {text[:200]}", hint="look at the deployment's log"
-        ) from error
+        yield
+    except (CvaError, KeyboardInterrupt) as error:
+        if isinstance(error, (SelfTestError, UsageError)):  # its log goes with it
+            _show_log(endpoint, name, reporter)
+        try:
+            endpoint.remove(name, wait=not isinstance(error, KeyboardInterrupt))
+            reporter(Event("message", f"{name} is removed; what served before goes on"))
+        except CvaError as second:
+            left = f"{name} of {endpoint.name} may be left, and costs by the hour: {_undeploy(endpoint)}"
+            reporter(Event("warning", f"{left} ({second.message})"))
+            if isinstance(error, CvaError):
+                error.hint = f"{left}; {error.hint}"
+        raise
+
+
+def _show_log(endpoint: OnlineEndpoint, name: str, reporter: Reporter) -> None:
+    with contextlib.suppress(CvaError):  # it may not be there
+        for line in endpoint.log(name).splitlines():
+            reporter(Event("message", f"log of {name}: {line}"))
+
+
+def _undeploy(endpoint: OnlineEndpoint) -> str:
+    return f"remove it with `cva model undeploy {endpoint.full}`"
+
+
+def _tried(
+    endpoint: OnlineEndpoint, request: OnlineRequest, name: str, there: Sequence[Deployment], reporter: Reporter
+) -> Timing:
+    """There, and asked for the golden images. Raises: SelfTestError and what creating raises."""
+    present = next((each for each in there if each.name == name), None)
+    if present and request.fits(present):
+        reporter(Event("stage", f"{request.reference} is there, without calls, as {name}"))
+    else:
+        reporter(Event("stage", f"deploy {request.reference} beside what is there, without calls, as {name}"))
+        endpoint.deploy(
+            name, request.name, request.version, request.bundle, size=request.size, instances=request.instances
+        )
+    reporter(Event("stage", "ask it for the golden images"))
+    return ask_golden(endpoint.client, endpoint.entity(), name, request.bundle, request.calls)
+
+
+def _give_calls(endpoint: OnlineEndpoint, request: OnlineRequest, name: str) -> None:
+    """It has passed, so it stays where this fails: the calls may have moved, and the next try takes it as it is."""
+    try:
+        endpoint.give_calls(name)
+    except CvaError as error:
+        error.hint = (
+            f"{name} passed its test and stays, and costs: run the same command again, or {_undeploy(endpoint)}"
+        )
+        raise
+
+
+def _kept(
+    endpoint: OnlineEndpoint, request: OnlineRequest, others: Sequence[Deployment], reporter: Reporter
+) -> tuple[str, ...]:
+    """The way back, until it is removed; nothing that somebody else made is."""
+    gone = [each for each in others if request.remove_previous and each.model == request.name]
+    for each in gone:
+        endpoint.remove(each.name)
+        reporter(Event("message", f"{each.reference} ({each.name}) is removed"))
+    return tuple(each.reference for each in others if each not in gone)

@@ -1,6 +1,7 @@
 """Managed online endpoints: a deployment runs the score.py that was uploaded on the model's files that are registered.
 
-Traffic is kept as it is given. What a deployment answers is what the real script answers, in a process of its own.
+Traffic is kept as it is given. What a deployment answers is what the real script answers, in a process of its own, and
+the same for the same request. There is no quota for GPU sizes: such a deployment fails, stays, and costs.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.fake_azure.arm import accepted
 from tests.fake_azure.messages import Answer, Json, Reply, Request, arm_error, azureml_error
 from tests.fake_azure.routes import Routes
 from tests.fake_azure.state import State
 from tests.fake_azure.tokens import ML
+from tests.fake_azure.v2 import bodies
 from tests.fake_azure.v2.batch import check_name
 from tests.fake_azure.v2.code import files_of
 from tests.fake_azure.v2.wire import checked, listing, not_found, own, put, resource
@@ -75,16 +78,34 @@ def put_deployment(azure: FakeAzure, request: Request, name: str, deployment: st
     existed = deployment in found
     found[deployment] = body
     answer = _deployment(azure.state, name, deployment)
+    if _lacks_quota(sent):
+        words = f"Not enough quota available for {sent['instanceType']} in SubscriptionId {azure.state.subscription}."
+        return accepted(azure, arm_error(400, "OutOfQuota", words), 201, answer)
     return put(existed, answer)
 
 
 @ROUTES.route("DELETE", PATH + "/deployments/(?P<deployment>[^/]+)")
 def delete_deployment(azure: FakeAzure, request: Request, name: str, deployment: str) -> Answer:
+    bodies.none(request)
     record = _found(azure.state, name)
     if (record["body"]["properties"].get("traffic") or {}).get(deployment):
         raise arm_error(400, "UserError", f"{deployment} still gets calls")
     record["deployments"].pop(deployment, None)
     return None
+
+
+@ROUTES.route("DELETE", PATH)
+def delete_endpoint(azure: FakeAzure, request: Request, name: str) -> Answer:
+    bodies.none(request)
+    own(azure.state, "online").pop(name, None)
+    return None
+
+
+@ROUTES.route("POST", PATH + "/deployments/(?P<deployment>[^/]+)/getLogs")
+def logs(azure: FakeAzure, request: Request, name: str, deployment: str) -> Answer:
+    bodies.logs(request)
+    _deployment(azure.state, name, deployment)  # a 404 where it is gone
+    return {"content": f"Instance status:\nInferenceServer: {deployment} was asked"}
 
 
 @SCORING.route("POST", "/score", audience=ML)
@@ -96,7 +117,11 @@ def score(azure: FakeAzure, request: Request) -> Answer:
     chosen = request.headers.get("azureml-model-deployment") or next(iter(record["body"]["properties"]["traffic"]), "")
     if chosen not in record["deployments"]:
         raise azureml_error(404, "UserError", f"no deployment {chosen!r}")
-    return Reply(200, _answer(azure, record["deployments"][chosen]["properties"], request.body))
+    sent, answers = record["deployments"][chosen]["properties"], own(azure.state, "online answers")
+    asked = (sent["model"], sent["codeConfiguration"]["codeId"], request.body)
+    if asked not in answers:
+        answers[asked] = _answer(azure, sent, request.body)
+    return Reply(200, answers[asked])
 
 
 def _answer(azure: FakeAzure, sent: Json, body: bytes) -> str:
@@ -117,6 +142,10 @@ def _answer(azure: FakeAzure, sent: Json, body: bytes) -> str:
     if done.returncode:
         raise azureml_error(424, "UserError", f"the script failed: {done.stderr.decode()[-1000:]}")
     return done.stdout.splitlines()[-1].decode()
+
+
+def _lacks_quota(sent: Json) -> bool:
+    return str(sent.get("instanceType")).startswith("Standard_NC")
 
 
 def _model_of(id: str) -> tuple[str, str]:
@@ -144,6 +173,7 @@ def _deployment(state: State, name: str, deployment: str) -> Json:
     if found is None:
         raise not_found(f"Deployment {deployment} of {name}")
     scale = {"scaleSettings": {"scaleType": "Default"}}  # where none is sent
-    properties = {**scale, **found["properties"], "provisioningState": "Succeeded"}
+    ended = "Failed" if _lacks_quota(found["properties"]) else "Succeeded"
+    properties = {**scale, **found["properties"], "provisioningState": ended}
     top = {"location": state.location, "tags": found.get("tags") or {}, "sku": found.get("sku")}
     return resource(state, f"onlineEndpoints/{name}/deployments/{deployment}", properties, top=top)

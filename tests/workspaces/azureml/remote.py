@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -54,6 +55,11 @@ class Remote:
     @property
     def place(self) -> Any:
         return self._ask(("", "place", None, None))
+
+    def cva(self, *words: str, folder: Path, cache: Path) -> tuple[int, str, str]:
+        """A command in that process, in a folder with settings: its exit code, stdout and stderr."""
+        answer: tuple[int, str, str] = self._ask(("", "cva", (words, str(folder), str(cache)), {}))
+        return answer
 
     def blobs(self, datastore: str) -> Any:
         self._ask(("", "blobs", (datastore,), {}))
@@ -126,12 +132,31 @@ def _answer(service: Any, stores: dict[str, Any], question: Any) -> Any:
     return list(value) if isinstance(value, Iterator) else value
 
 
+def _cva(words: tuple[str, ...], folder: str, cache: str) -> tuple[int, str, str]:
+    """As the console script runs it; only the pauses between two tries are left out."""
+    import contextlib
+    import io
+
+    from model_training.cli.main import main
+    from model_training.workspaces.azureml import online_calls
+
+    online_calls.PAUSES = (0.0, 0.0, 0.0)
+    os.environ["CVA_CACHE"] = cache
+    said, errors_said = io.StringIO(), io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(said), contextlib.redirect_stderr(errors_said):
+        code = main(["--workspace", "azureml", *words])
+    return code, said.getvalue(), errors_said.getvalue()
+
+
 def serve(generation: str) -> None:
     """Questions from stdin, answers to what stdout was; whatever else is printed goes to stderr."""
     import traceback
 
     from model_training.workspaces.open import connect
 
+    if longest := os.environ.get("CVA_TEST_LONGEST_WAIT"):
+        sleep = time.sleep
+        time.sleep = lambda seconds: sleep(min(seconds, float(longest)))
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     service: Any = None
@@ -140,6 +165,8 @@ def serve(generation: str) -> None:
         try:
             if question[1] == "open":
                 service, stores, value = connect(question[2][0], generation), {}, None
+            elif question[1] == "cva":
+                value = _cva(*question[2])
             else:
                 value = _answer(service, stores, question)
             _write(answers, ("value", value))

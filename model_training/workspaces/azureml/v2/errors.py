@@ -77,6 +77,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def _from_answer(error: Any) -> CvaError:
     status, said = int(error.status_code), _line(error)
+    if status < 400:  # asking how it went was answered; the work itself failed
+        return UsageError(f"Azure ML could not do it: {said}", hint="correct what it names and run the command again")
     if status == 404:
         return NotFoundError(
             f"Azure ML has no such thing (404): {said}",
