@@ -5,8 +5,11 @@ Straight to Azurite, past the proxy and its log.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, timezone
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlencode
 from xml.etree import ElementTree
@@ -36,6 +39,15 @@ class ServiceBlobs:
         query = {"restype": "container", "comp": "list", "prefix": prefix}
         root = ElementTree.fromstring(self._ask("GET", account, container, query=query, expected=200))
         return [str(name.text) for name in root.iterfind("./Blobs/Blob/Name")]
+
+    def everything(self) -> Iterator[tuple[str, bytes]]:
+        """Every blob of every container, with the words that name it; over one connection an account."""
+        for account, container in sorted(self.azure.state.containers):
+            paths = self.list(container, account=account)
+            with contextlib.closing(self._connection(account)) as connection:
+                for path in paths:
+                    data = self._answer(connection, "GET", account, f"/{container}/{path}", expected=200)
+                    yield f"{account}/{container}/{path}", data
 
     def delete(self, container: str, path: str, *, account: str = "") -> None:
         self._ask("DELETE", account, container, path, expected=202)
@@ -82,16 +94,35 @@ class ServiceBlobs:
     ) -> bytes:
         account = account or self.azure.state.account
         self._exists(account, container)
+        place = f"/{container}/{path}" if path else f"/{container}"
+        with contextlib.closing(self._connection(account)) as connection:
+            return self._answer(
+                connection, method, account, place, data, query=query or {}, headers=headers or {}, expected=expected
+            )
+
+    def _connection(self, account: str) -> http.client.HTTPConnection:
         host = f"{account}.blob.core.windows.net"
         connection = http.client.HTTPConnection(host)
         connection.sock = self.azure.azurite.connect(host)
-        target = quote(f"/{container}/{path}" if path else f"/{container}")
-        signed = f"{target}?{urlencode(query or {})}&{self._signature(account)}"
-        connection.request(method, signed, data or None, {**VERSION, **(headers or {})})
+        return connection
+
+    def _answer(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        account: str,
+        place: str,
+        data: bytes = b"",
+        *,
+        query: Mapping[str, str] = MappingProxyType({}),
+        headers: Mapping[str, str] = MappingProxyType({}),
+        expected: int,
+    ) -> bytes:
+        signed = f"{quote(place)}?{urlencode(query)}&{self._signature(account)}"
+        connection.request(method, signed, data or None, {**VERSION, **headers})
         answer = connection.getresponse()
         body = answer.read()
-        connection.close()
-        assert answer.status == expected, f"{method} {host}{target}: {answer.status}, expected {expected}: {body!r}"
+        assert answer.status == expected, f"{method} {account}{place}: {answer.status}, expected {expected}: {body!r}"
         return body
 
     def _signature(self, account: str) -> str:

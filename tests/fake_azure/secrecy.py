@@ -29,7 +29,7 @@ class Secrets:
 
     def add(self, secret: str, name: str) -> None:
         """As it is, and as it stands in an address."""
-        for form in {secret, quote(secret, safe="")}:
+        for form in {secret, quote(secret), quote(secret, safe="")}:
             self._named[form.encode()] = name
 
     def add_token(self, token: str) -> None:
@@ -77,9 +77,8 @@ def check_everything(azure: FakeAzure, said: Iterable[str], *folders: Path) -> N
     for file in (each for folder in folders for each in sorted(folder.rglob("*"))):
         if file.is_file() and file.name not in TOKEN_CACHES:
             _assert_none(azure, file.read_bytes(), f"the file {file}")
-    for account, container in sorted(azure.state.containers):
-        for path in azure.blobs.list(container, account=account):
-            _assert_none(azure, azure.blobs.get(container, path, account=account), f"the blob {container}/{path}")
+    for name, data in azure.blobs.everything():
+        _assert_none(azure, data, f"the blob {name}")
 
 
 def _assert_none(azure: FakeAzure, text: str | bytes, where: str) -> None:

@@ -30,24 +30,26 @@ def available() -> bool:
     return folder() is not None
 
 
-def problems(resource: str, body: Any, *, provider: str = PROVIDER) -> list[str]:
+def problems(resource: str, body: Any, *, provider: str = PROVIDER, version: str = "") -> list[str]:
     """What is wrong with a body for a resource such as `workspaces/models/versions`; one line each, with its place.
 
-    The newest published version counts. Raises: KeyError for a resource that no version has.
+    Of the versions that lie here the asked one counts, or else the next one after it, or else the newest.
+    Raises: KeyError for a resource that no version has.
     """
     versions = _catalogues(provider)
     if not versions:
         return []
     full = f"{provider}/{resource}".lower()
-    for types, bodies in versions:  # newest first
+    later = [each for each in versions if version and each[0] >= version]
+    for _, types, bodies in (*reversed(later), *versions):  # these newest first
         if full in bodies:
             return list(_Check(types).object(types[bodies[full]], body, "body", skip=_FROM_THE_ADDRESS))
     raise KeyError(f"no published version has the resource type {full}")
 
 
 @functools.cache
-def _catalogues(provider: str) -> list[tuple[list[Any], dict[str, int]]]:
-    """The types of each version, newest first, and where each resource's body stands among them."""
+def _catalogues(provider: str) -> list[tuple[str, list[Any], dict[str, int]]]:
+    """Each version, newest first, with its types and where each resource's body stands among them."""
     found = folder()
     files = sorted(found.glob(f"{provider}@*.json"), reverse=True) if found else []
     catalogues = []
@@ -55,7 +57,7 @@ def _catalogues(provider: str) -> list[tuple[list[Any], dict[str, int]]]:
         types = json.loads(file.read_text(encoding="utf-8"))
         resources = (each for each in types if each["$type"] == "ResourceType")
         bodies = {each["name"].partition("@")[0].lower(): _number(each["body"]) for each in resources}
-        catalogues.append((types, bodies))
+        catalogues.append((file.stem.partition("@")[2], types, bodies))
     return catalogues
 
 

@@ -9,7 +9,7 @@ from tests.fake_azure.messages import Answer, Json, Request, azureml_error, now
 from tests.fake_azure.routes import Routes
 from tests.fake_azure.state import EndpointRecord, RunRecord, VersionRecord
 from tests.fake_azure.v1 import pipelines
-from tests.fake_azure.v1.wire import PIPELINES, checked, not_found, own
+from tests.fake_azure.v1.wire import PIPELINES, bodiless, checked, not_found, own
 
 if TYPE_CHECKING:
     from tests.fake_azure.azure import FakeAzure
@@ -111,6 +111,7 @@ def pipeline_run(azure: FakeAzure, request: Request, id: str) -> Answer:
 
 @ROUTES.route("DELETE", r"/pipelines/v1\.0{WS}/PipelineRuns/(?P<id>[0-9a-f-]{36})/Execution")
 def cancel(azure: FakeAzure, request: Request, id: str) -> Answer:
+    bodiless(request)
     if id not in azure.state.runs:
         raise not_found(f"PipelineRun {id}")
     for run in azure.state.runs.values():

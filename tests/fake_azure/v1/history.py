@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tests.fake_azure.messages import Answer, Json, Request, azureml_error, now
 from tests.fake_azure.routes import Routes
 from tests.fake_azure.state import RunRecord, State
-from tests.fake_azure.v1.wire import REST, checked, not_found
+from tests.fake_azure.v1.wire import REST, bodiless, checked, not_found
 from tests.fake_azure.v2 import automl
 from tests.fake_azure.v2.history import experiment_id, experiments, found, run_body
 
@@ -26,6 +26,7 @@ _TAG = re.compile(r'\(Tags/(.+?) eq "(.*?)"\)')
 
 @ROUTES.route("GET|POST", EXPERIMENT)
 def experiment(azure: FakeAzure, request: Request, experiment: str) -> Answer:
+    bodiless(request)
     known = experiments(azure.state)
     if request.method == "POST" and experiment not in known:
         known.append(experiment)

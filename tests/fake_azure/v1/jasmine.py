@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tests.fake_azure.messages import Answer, Json, Reply, Request, azureml_error
 from tests.fake_azure.routes import Routes
 from tests.fake_azure.state import RunRecord, State
-from tests.fake_azure.v1.wire import REST, checked, not_found, own
+from tests.fake_azure.v1.wire import REST, bodiless, checked, not_found, own
 from tests.fake_azure.v2.automl import WORKING
 from tests.fake_azure.v2.history import experiment_id, experiments
 
@@ -56,6 +56,7 @@ def create(azure: FakeAzure, request: Request, experiment: str) -> Answer:
 
 @ROUTES.route("POST", ROOT + "/runs/(?P<id>[^/]+)/submitSnapshotRun")
 def start(azure: FakeAzure, request: Request, experiment: str, id: str) -> Answer:
+    checked(REST, "RunDefinition", request)
     if id not in own(azure.state, "unstarted"):
         raise not_found(f"Run {id}")
     run = azure.state.runs[id]
@@ -67,6 +68,7 @@ def start(azure: FakeAzure, request: Request, experiment: str, id: str) -> Answe
 @ROUTES.route("POST", ROOT + "/runs/(?P<id>[^/]+)/changerunstatus/failed")
 def fail(azure: FakeAzure, request: Request, experiment: str, id: str) -> Answer:
     """The client gives up on a run that it could not start."""
+    bodiless(request)
     if id not in azure.state.runs:
         raise not_found(f"Run {id}")
     azure.state.runs[id].status = "Failed"
@@ -75,6 +77,7 @@ def fail(azure: FakeAzure, request: Request, experiment: str, id: str) -> Answer
 
 @ROUTES.route("POST", ROOT + "/cancelrun/(?P<id>[^/]+)")
 def cancel(azure: FakeAzure, request: Request, experiment: str, id: str) -> Answer:
+    bodiless(request)
     if id not in azure.state.runs:
         raise not_found(f"Run {id}")
     if azure.state.runs[id].status in WORKING:

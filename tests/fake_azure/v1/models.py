@@ -9,7 +9,7 @@ from tests.fake_azure.messages import Answer, Json, Refused, Reply, Request, azu
 from tests.fake_azure.routes import Routes
 from tests.fake_azure.state import ModelRecord
 from tests.fake_azure.v1 import artifacts
-from tests.fake_azure.v1.wire import REST, checked, not_found, own, problems
+from tests.fake_azure.v1.wire import REST, check_version, checked, not_found, own, problems
 
 if TYPE_CHECKING:
     from tests.fake_azure.azure import FakeAzure
@@ -23,6 +23,7 @@ TAGS, TAG_LENGTH, FILES = 50, 1000, 1500
 
 @ROUTES.route("POST", ROOT + "/assets")
 def create_asset(azure: FakeAzure, request: Request) -> Answer:
+    check_version(request, API_VERSION, needed=False)
     body = checked(REST, "Asset", request)
     asset = {**body, "id": uuid.uuid4().hex, "createdTime": now()}
     own(azure.state, "assets")[asset["id"]] = asset
@@ -31,6 +32,7 @@ def create_asset(azure: FakeAzure, request: Request) -> Answer:
 
 @ROUTES.route("GET", ROOT + "/assets/(?P<id>[^/]+)")
 def asset(azure: FakeAzure, request: Request, id: str) -> Answer:
+    check_version(request, API_VERSION, needed=False)
     found = own(azure.state, "assets").get(id)
     if found is None:
         raise not_found(f"Asset {id}")
@@ -40,6 +42,7 @@ def asset(azure: FakeAzure, request: Request, id: str) -> Answer:
 @ROUTES.route("POST", ROOT + "/models")
 def register(azure: FakeAzure, request: Request) -> Answer:
     """Every file of the asset must have arrived: the signature it was written with may have been the last good one."""
+    check_version(request, API_VERSION, needed=False)
     body = checked(REST, "Model", request)
     tags = dict(body.get("kvTags") or {})
     _check_tags(tags)
@@ -57,6 +60,7 @@ def register(azure: FakeAzure, request: Request) -> Answer:
 
 @ROUTES.route("GET", ROOT + "/models")
 def models(azure: FakeAzure, request: Request) -> Answer:
+    check_version(request, API_VERSION, needed=False)
     name = request.query.get("name")
     found = [
         record
@@ -73,17 +77,20 @@ def models(azure: FakeAzure, request: Request) -> Answer:
 
 @ROUTES.route("GET", ROOT + r"/models/(?P<id>[^/]+)")
 def model(azure: FakeAzure, request: Request, id: str) -> Answer:
+    check_version(request, API_VERSION, needed=False)
     return model_body(azure, _found(azure, id))
 
 
 @ROUTES.route("PATCH", ROOT + r"/models/(?P<id>[^/]+)")
 def change(azure: FakeAzure, request: Request, id: str) -> Answer:
     """Tags are replaced; properties are added to; anything else is immutable."""
+    check_version(request, API_VERSION, needed=False)
+    operations = request.json()
+    wrong = problems(REST, "[JsonPatchOperation]", operations)
+    if wrong or not operations:
+        raise azureml_error(400, "UserError", "; ".join(wrong) or "no operation")
     record = _found(azure, id)
-    for operation in request.json():
-        wrong = problems(REST, "JsonPatchOperation", operation)
-        if wrong:
-            raise azureml_error(400, "UserError", "; ".join(wrong))
+    for operation in operations:
         if operation["path"] == "/kvTags" and operation["op"] == "replace":
             _check_tags(operation["value"])
             record.tags = dict(operation["value"])

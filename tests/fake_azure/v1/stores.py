@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tests.fake_azure.messages import Answer, Json, Request, azureml_error
 from tests.fake_azure.routes import Routes
 from tests.fake_azure.state import ComputeRecord, DatastoreRecord, State
-from tests.fake_azure.v1.wire import REST, checked, not_found
+from tests.fake_azure.v1.wire import REST, check_version, checked, not_found
 
 if TYPE_CHECKING:
     from tests.fake_azure.azure import FakeAzure
@@ -52,21 +52,16 @@ def create(azure: FakeAzure, request: Request) -> Answer:
 
 @ROUTES.route("GET", r"/rp/workspaces{WS}/computes")
 def computes(azure: FakeAzure, request: Request) -> Answer:
-    _check_version(request)
+    check_version(request, API_VERSION)
     return {"value": [_compute(azure.state, compute) for compute in azure.state.computes.values()]}
 
 
 @ROUTES.route("GET", r"/rp/workspaces{WS}/computes/(?P<name>[^/]+)")
 def compute(azure: FakeAzure, request: Request, name: str) -> Answer:
-    _check_version(request)
+    check_version(request, API_VERSION)
     if name not in azure.state.computes:
         raise not_found(f"Compute {name}")
     return _compute(azure.state, azure.state.computes[name])
-
-
-def _check_version(request: Request) -> None:
-    if request.query.get("api-version") != API_VERSION:
-        raise azureml_error(400, "UserError", f"api-version: expected {API_VERSION}, found {request.query}")
 
 
 def _store(record: DatastoreRecord) -> Json:

@@ -1,4 +1,4 @@
-"""Bodies against the SDK's own msrest models: unknown key, wrong type, unknown value. Knows no route.
+"""Bodies against the SDK's own msrest models: unknown key, wrong type, unknown value, missing. Knows no route.
 
 The services of SDK v1 have no published types: what their generated client can say is what they take.
 """
@@ -17,6 +17,27 @@ from tests.fake_azure.state import State
 
 REST = "azureml._restclient.models"
 PIPELINES = "azureml.pipeline.core._restclients.aeva.models"
+# Without which a call means nothing, although the models say so of few.
+REQUIRED: Mapping[str, tuple[str, ...]] = {
+    "ArtifactPathDto": ("path",),
+    "Asset": ("name", "artifacts"),
+    "BaseEvent": ("name",),
+    "BatchArtifactCreateCommand": ("paths",),
+    "CreateParentRun": ("target", "amlSettingsJsonString", "dataPrepJsonString"),
+    "DataStore": ("name", "dataStoreType", "azureStorageSection"),
+    "DatasetDefinitionDto": ("dataflow",),
+    "DatasetDto": ("name", "datasetType", "latest"),
+    "JsonPatchOperation": ("op", "path"),
+    "Model": ("name", "url", "mimeType"),
+    "ModuleCreationInfo": ("Name", "StorageId", "StructuredInterface"),
+    "PipelineCreationInfo": ("Name", "Graph", "GraphInterface"),
+    "PipelineEndpointCreationInfo": ("Name", "PipelineId"),
+    "PipelineEndpointEntity": ("Name", "PipelineVersionList", "DefaultVersion"),
+    "PipelineSubmissionInfo": ("ExperimentName",),
+    "RetrieveFullFidelityMetricRequestDto": ("metricName",),
+    "RunDefinition": ("configuration",),
+    "SavedDatasetDto": ("datasetType", "dataflowJson"),
+}
 _PLAIN: Mapping[str, tuple[type, ...]] = {
     "str": (str,),
     "int": (int,),
@@ -30,11 +51,24 @@ _PLAIN: Mapping[str, tuple[type, ...]] = {
 def checked(family: str, model: str, request: Request) -> Json:
     """The body, as that model allows it. Raises: the service's 400 that names what is wrong."""
     body = request.json()
-    wrong = problems(family, model, body)
+    wrong = ["body: expected an object, found null"] if body is None else problems(family, model, body)
     if wrong:
         raise azureml_error(400, "UserError", "; ".join(wrong[:5]))
     assert isinstance(body, dict)
     return body
+
+
+def check_version(request: Request, expected: str, *, needed: bool = True) -> None:
+    """Of the services that have it in the query, not in the path; not `needed`: half of their clients send none."""
+    found = request.query.get("api-version")
+    if found != expected and (found is not None or needed):
+        raise azureml_error(400, "UserError", f"api-version: expected {expected}, found {found}")
+
+
+def bodiless(request: Request) -> None:
+    """The client sends this call without a body, so one with a body is not this call."""
+    if request.body:
+        raise azureml_error(400, "UserError", f"expected no body, found {len(request.body)} bytes")
 
 
 def problems(family: str, model: str, body: Any) -> list[str]:
@@ -85,6 +119,9 @@ def _object(models: Mapping[str, Any], kind: str, value: Any, where: str) -> Ite
             yield f"{where}: {kind} has no '{key}'; it has {', '.join(sorted(known))}"
         else:
             yield from _value(models, known[key], item, f"{where}.{key}")
+    for key in REQUIRED.get(kind, ()):
+        if value.get(key) is None:
+            yield f"{where}: {kind} needs '{key}'"
 
 
 def own(state: State, name: str) -> dict[str, Any]:

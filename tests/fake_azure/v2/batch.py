@@ -11,6 +11,7 @@ from tests.fake_azure.messages import Answer, Json, Reply, Request, arm_error, a
 from tests.fake_azure.routes import Routes
 from tests.fake_azure.state import EndpointRecord, RunRecord, State, VersionRecord
 from tests.fake_azure.tokens import ML
+from tests.fake_azure.v2 import bodies
 from tests.fake_azure.v2.code import component_of
 from tests.fake_azure.v2.wire import checked, listing, not_found, own, resource
 
@@ -96,6 +97,7 @@ def put_deployment(azure: FakeAzure, request: Request, name: str, deployment: st
 
 @ROUTES.route("DELETE", "{WS}/batchEndpoints/(?P<name>[^/]+)/deployments/(?P<deployment>[^/]+)")
 def delete_deployment(azure: FakeAzure, request: Request, name: str, deployment: str) -> Answer:
+    bodies.none(request)
     record = _found(azure.state, name)
     number = next((number for number, each in record.versions.items() if each.id == deployment), None)
     if number is None:
@@ -109,13 +111,14 @@ def delete_deployment(azure: FakeAzure, request: Request, name: str, deployment:
 @SCORING.route("POST", "/jobs", audience=ML)
 def invoke(azure: FakeAzure, request: Request) -> Answer:
     """What the scoring address does, for the SDK and for plain REST."""
+    sent = bodies.batch_job(request)
     record = _found(azure.state, request.host.partition(".")[0])
     version = _chosen(record, request.headers.get("azureml-model-deployment", ""))
     repeated = own(azure.state, "repeatable")
     key = request.headers.get("repeatability-request-id", "")
     if key and key in repeated:
         return Reply(201, repeated[key])
-    run = _started(azure.state, record, version, request.json())
+    run = _started(azure.state, record, version, sent)
     answer = _job(azure.state, run)
     if key:
         repeated[key] = answer
@@ -133,12 +136,13 @@ def _chosen(record: EndpointRecord, name: str) -> VersionRecord:
     return record.versions[record.default]
 
 
-def _started(state: State, record: EndpointRecord, version: VersionRecord, body: Json) -> RunRecord:
+def _started(state: State, record: EndpointRecord, version: VersionRecord, sent: Json) -> RunRecord:
     """A pipeline's run with one step below it, both waiting."""
-    sent = body.get("properties") or {}
     parameters = _parameters(version, sent.get("inputData") or {})
-    experiment = sent.get("properties", {}).get("experimentName") or record.name
-    run = RunRecord(str(uuid.uuid4()), experiment, kind="azureml.PipelineRun", parameters=parameters, body=body)
+    experiment = (sent.get("properties") or {}).get("experimentName") or record.name
+    run = RunRecord(
+        str(uuid.uuid4()), experiment, kind="azureml.PipelineRun", parameters=parameters, body={"properties": sent}
+    )
     run.properties = {"azureml.pipelineComponent": "pipelinerun", "azureml.deploymentname": version.id}
     run.tags = {"azureml.batchrun": "true", "azureml.jobtype": "PipelineJob"}
     state.runs[run.id] = run
@@ -156,8 +160,8 @@ def _parameters(version: VersionRecord, inputs: Mapping[str, Json]) -> dict[str,
         raise azureml_error(400, "UserError", f"unknown inputs: {', '.join(unknown)}")
     given = {}
     for key, each in inputs.items():
-        if str(each.get("jobInputType", "")).lower() != "literal" or not isinstance(each.get("value"), str):
-            raise azureml_error(400, "UserError", f"the input {key} must be a Literal with a text as its value")
+        if each["jobInputType"] != "Literal":
+            raise azureml_error(400, "UserError", f"the input {key} must be a Literal")
         given[key] = each["value"]
     parameters = {**version.parameters, **given}
     missing = sorted(key for key, value in parameters.items() if not value)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tests.fake_azure.messages import Answer, Json, Request, arm_error, now
 from tests.fake_azure.routes import Routes
 from tests.fake_azure.state import State
+from tests.fake_azure.v2 import bodies
 from tests.fake_azure.v2.wire import checked, conflict, listing, not_found, own, put, resource
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def codes(azure: FakeAzure, request: Request, name: str) -> Answer:
 
 @ROUTES.route("POST", "{WS}/codes/(?P<name>[^/]+)/versions/(?P<version>[^/]+)/startPendingUpload")
 def pending_upload(azure: FakeAzure, request: Request, name: str, version: str) -> Answer:
+    bodies.pending_upload(request)
     state, container = azure.state, f"code-{name}"[:63].rstrip("-")
     own(state, "uploads")[(name, version)] = container
     url = azure.blobs.sas_url(container, permissions="rcwl")

@@ -9,7 +9,7 @@ from tests.fake_azure.arm import accepted
 from tests.fake_azure.messages import Answer, Json, Request, arm_error
 from tests.fake_azure.routes import Routes
 from tests.fake_azure.state import RunRecord, State
-from tests.fake_azure.v2 import automl
+from tests.fake_azure.v2 import automl, bodies
 from tests.fake_azure.v2.wire import checked, listing, not_found, put, resource
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def put_job(azure: FakeAzure, request: Request, name: str) -> Answer:
 
 @ROUTES.route("POST", "{WS}/jobs/(?P<name>[^/]+)/cancel")
 def cancel(azure: FakeAzure, request: Request, name: str) -> Answer:
+    bodies.none(request)
     run = _found(azure.state, name)
     if run.status in ENDED:
         raise arm_error(400, "UserError", f"the run {name} is {run.status} and cannot be cancelled")

@@ -7,10 +7,11 @@ import uuid
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from tests.fake_azure.messages import Answer, Json, Refused, Reply, Request
+from tests.fake_azure.messages import Answer, Json, Refused, Request
 from tests.fake_azure.routes import Routes
 from tests.fake_azure.state import RunRecord, State
 from tests.fake_azure.tokens import ARM
+from tests.fake_azure.v2 import bodies
 from tests.fake_azure.v2.history import experiment_id, experiments
 
 if TYPE_CHECKING:
@@ -27,30 +28,31 @@ _CONDITION = re.compile(r"tags\.`([^`]+)` = '([^']*)'")
 def by_name(azure: FakeAzure, request: Request) -> Answer:
     name = request.query.get("experiment_name", "")
     if name not in experiments(azure.state):
-        raise error(404, "RESOURCE_DOES_NOT_EXIST", f"Could not find experiment with name {name}")
+        raise _not_found(f"Could not find experiment with name {name}")
     return {"experiment": _experiment(azure.state, name)}
 
 
 @ROUTES.route("POST", CALL + "experiments/create", audience=ARM)
 def create_experiment(azure: FakeAzure, request: Request) -> Answer:
-    name = str(request.json().get("name") or "")
-    if not name or name in experiments(azure.state):
-        raise error(400, "RESOURCE_ALREADY_EXISTS" if name else "INVALID_PARAMETER_VALUE", f"experiment {name!r}")
+    name = str(bodies.mlflow(request, "CreateExperiment", "name")["name"])
+    if name in experiments(azure.state):
+        raise bodies.mlflow_error(f"experiment {name!r}", code="RESOURCE_ALREADY_EXISTS")
     experiments(azure.state).append(name)
     return {"experiment_id": experiment_id(azure.state, name)}
 
 
 @ROUTES.route("POST", CALL + "experiments/search", audience=ARM)
 def search_experiments(azure: FakeAzure, request: Request) -> Answer:
+    body = bodies.mlflow(request, "SearchExperiments")
     names = experiments(azure.state)
-    start = int(request.json().get("page_token") or 0)
+    start = int(body.get("page_token") or 0)
     page: Json = {"experiments": [_experiment(azure.state, name) for name in names[start : start + 2]]}
     return {**page, "next_page_token": str(start + 2)} if start + 2 < len(names) else page
 
 
 @ROUTES.route("POST", CALL + "runs/create", audience=ARM)
 def create(azure: FakeAzure, request: Request) -> Answer:
-    body = request.json()
+    body = bodies.mlflow(request, "CreateRun", "experiment_id", "start_time")
     name = _named(azure.state, str(body.get("experiment_id")))
     run = RunRecord(str(uuid.uuid4()), name, "Running", "mlflow", created_at=_iso(body["start_time"]))
     run.started_at, run.tags = run.created_at, {tag["key"]: tag["value"] for tag in body.get("tags") or []}
@@ -65,10 +67,10 @@ def get(azure: FakeAzure, request: Request) -> Answer:
 
 @ROUTES.route("POST", CALL + "runs/update", audience=ARM)
 def update(azure: FakeAzure, request: Request) -> Answer:
-    body = request.json()
-    run = _found(azure.state, str(body.get("run_id")))
-    if body.get("status") not in BACK:
-        raise error(400, "INVALID_PARAMETER_VALUE", f"status {body.get('status')!r}")
+    body = bodies.mlflow(request, "UpdateRun", "run_id", "status")
+    run = _found(azure.state, str(body["run_id"]))
+    if body["status"] not in BACK:
+        raise bodies.mlflow_error(f"status {body['status']!r}")
     run.status = BACK[body["status"]]
     run.ended_at = _iso(body["end_time"]) if body.get("end_time") else ""
     return {"run_info": _run(azure.state, run)["info"]}
@@ -76,11 +78,11 @@ def update(azure: FakeAzure, request: Request) -> Answer:
 
 @ROUTES.route("POST", CALL + "runs/log-batch", audience=ARM)
 def log_batch(azure: FakeAzure, request: Request) -> Answer:
-    body = request.json()
-    run = _found(azure.state, str(body.get("run_id")))
+    body = bodies.mlflow(request, "LogBatch", "run_id")
+    run = _found(azure.state, str(body["run_id"]))
     for tag in body.get("tags") or []:
         if len(tag["value"]) > 5000:
-            raise error(400, "INVALID_PARAMETER_VALUE", f"the tag {tag['key']} is too long")
+            raise bodies.mlflow_error(f"the tag {tag['key']} is too long")
         run.tags[tag["key"]] = tag["value"]
     for metric in sorted(body.get("metrics") or [], key=lambda each: each["step"]):
         run.metrics.setdefault(metric["key"], []).append(float(metric["value"]))
@@ -89,7 +91,7 @@ def log_batch(azure: FakeAzure, request: Request) -> Answer:
 
 @ROUTES.route("POST", CALL + "runs/search", audience=ARM)
 def search(azure: FakeAzure, request: Request) -> Answer:
-    body = request.json()
+    body = bodies.mlflow(request, "SearchRuns")
     wanted = dict(_CONDITION.findall(body.get("filter") or ""))
     names = {_named(azure.state, each) for each in body.get("experiment_ids") or []}
     runs = [run for run in azure.state.runs.values() if run.experiment in names and wanted.items() <= run.tags.items()]
@@ -109,13 +111,13 @@ def history(azure: FakeAzure, request: Request) -> Answer:
     return {**page, "next_page_token": str(start + 3)} if start + 3 < len(points) else page
 
 
-def error(status: int, code: str, message: str) -> Refused:
-    return Refused(Reply(status, {"error_code": code, "message": message}))
+def _not_found(message: str) -> Refused:
+    return bodies.mlflow_error(message, 404, "RESOURCE_DOES_NOT_EXIST")
 
 
 def _found(state: State, id: str) -> RunRecord:
     if id not in state.runs:
-        raise error(404, "RESOURCE_DOES_NOT_EXIST", f"Run {id} was not found")
+        raise _not_found(f"Run {id} was not found")
     return state.runs[id]
 
 
@@ -123,7 +125,7 @@ def _named(state: State, id: str) -> str:
     for name in experiments(state):
         if experiment_id(state, name) == id:
             return name
-    raise error(404, "RESOURCE_DOES_NOT_EXIST", f"Could not find experiment with id {id}")
+    raise _not_found(f"Could not find experiment with id {id}")
 
 
 def _experiment(state: State, name: str) -> Json:

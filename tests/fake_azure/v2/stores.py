@@ -46,6 +46,7 @@ def put_datastore(azure: FakeAzure, request: Request, name: str) -> Answer:
 
 @ROUTES.route("POST", "{WS}/datastores/(?P<name>[^/]+)/listSecrets")
 def secrets(azure: FakeAzure, request: Request, name: str) -> Answer:
+    """Whatever is asked: this workspace has none."""
     raise arm_error(400, "UserError", f"No secrets for the identity-based datastore {name}.")
 
 

@@ -18,12 +18,14 @@ PAGE = 2  # small, so that every client is seen to follow pages
 
 
 def checked(resource: str, request: Request) -> Json:
-    """The body, valid for `workspaces/…`. Raises: Azure's 400 that names what is wrong."""
+    """The body, valid for `workspaces/…` in the version asked for. Raises: Azure's 400 that names what is wrong."""
     body = request.json()
-    wrong = [each for each in types.problems(resource, body) if not each.startswith(TAKEN)]
+    if not isinstance(body, dict):
+        raise arm_error(400, "UserError", f"expected an object, found {body!r}")
+    found = types.problems(resource, body, version=request.query.get("api-version", ""))
+    wrong = [each for each in found if not each.startswith(TAKEN)]
     if wrong:
         raise arm_error(400, "UserError", "; ".join(wrong[:5]))
-    assert isinstance(body, dict)
     return body
 
 

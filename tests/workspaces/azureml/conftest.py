@@ -47,7 +47,9 @@ def v1_process(azure_server: FakeAzure, tmp_path_factory: pytest.TempPathFactory
 
     log = tmp_path_factory.mktemp("v1") / "stderr.txt"
     waits = ("AZUREML_DEFAULT_BACKOFF", "AZUREML_DEFAULT_500_BACKOFF", "AZUREML_DEFAULT_503_BACKOFF")
-    remote = Remote("v1", azure_server.on_cluster(**dict.fromkeys(waits, "0")), log)
+    environment = azure_server.on_cluster(**dict.fromkeys(waits, "0"))
+    environment["CVA_TEST_LONGEST_WAIT"] = "0.05"  # seconds; its storage client has no setting for them
+    remote = Remote("v1", environment, log)
     yield remote, azure_server.state.identity_secret
     remote.close()
 

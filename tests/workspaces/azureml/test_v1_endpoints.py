@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from model_training.workspaces.azureml.service import PublishRequest, StepCode
-from scoring.errors import ConflictError, NotFoundError, UsageError
+from model_training.workspaces.azureml.step_environment import IMAGE
+from scoring.errors import ConflictError, NotFoundError, OfflineError, UsageError
 from tests.workspaces.azureml.remote import Remote
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def test_the_step_runs_the_staged_files_with_the_pinned_packages_alone(
     (node,) = published_body(azure)["Graph"]["ModuleNodes"]
     configuration = node["Runconfig"]
     assert "automl_for_images_training_env" in configuration
-    assert "python=3.11" in configuration
+    assert IMAGE in configuration and "python=3.11" in configuration
     assert re.search(r"azure-ai-ml==1\.35\.2", configuration) and re.search(r"numpy==2\.3\.5\b", configuration)
     assert "azureml-defaults" not in configuration and "anaconda" not in configuration
     assert "index-url" not in configuration
@@ -180,6 +181,28 @@ def test_a_pin_that_is_none_is_refused(azure: FakeAzure, v1: Remote, step_folder
     with pytest.raises(UsageError, match="expected name==version"):
         v1.publish(request(step_folder))
     assert not azure.state.endpoints
+
+
+def test_a_connection_that_breaks_while_code_is_uploaded_is_made_again(
+    azure: FakeAzure, v1: Remote, step_folder: Path
+) -> None:
+    from tests.fake_azure.v1.snapshots import files_of
+
+    azure.fail_next("PUT", r"blob\.core\.windows\.net.*step\.py", "drop")
+    v1.publish(request(step_folder))
+    assert files_of(azure, module_of(azure)["StorageId"])["model_training/step.py"] == b"print('step')\n"
+    azure.assert_clean()
+
+
+def test_one_that_breaks_for_good_publishes_nothing(azure: FakeAzure, v1: Remote, step_folder: Path) -> None:
+    azure.fail_next("PUT", r"blob\.core\.windows\.net.*step\.py", "drop", times=99)
+    with pytest.raises(OfflineError, match="while publishing"):
+        v1.publish(request(step_folder))
+    assert azure.faults.left[0].used and not azure.state.endpoints
+    kept = azure.state.own.get("v1", {})
+    assert not kept.get("snapshots") and not kept.get("pipelines")
+    azure.faults.clear()
+    assert v1.publish(request(step_folder)).version == 0
 
 
 def test_two_who_publish_at_once_are_told(azure: FakeAzure, v1: Remote, step_folder: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scoring.errors import IntegrityError, NotFoundError, OfflineError
+from scoring.errors import CvaError, IntegrityError, NotFoundError, OfflineError, UsageError
 from tests.workspaces.azureml.remote import Remote
 
 if TYPE_CHECKING:
@@ -87,11 +87,18 @@ def test_a_download_that_breaks_leaves_nothing(azure: FakeAzure, v1: Remote, bun
     assert content(tmp_path / "down" / "1") == FILES
 
 
-def test_a_file_that_does_not_arrive_makes_no_version(azure: FakeAzure, v1: Remote, bundle: Path) -> None:
-    azure.fail_next("PUT", r"blob\.core.*model\.onnx", 403, times=99)
-    with pytest.raises(Exception, match=r"model|403"):
+@pytest.mark.parametrize(("fault", "error"), [("drop", OfflineError), (403, UsageError)])
+def test_a_file_that_does_not_arrive_makes_no_version(
+    azure: FakeAzure, v1: Remote, bundle: Path, tmp_path: Path, fault: str | int, error: type[CvaError]
+) -> None:
+    azure.fail_next("PUT", r"blob\.core.*model\.onnx", fault, times=99)
+    with pytest.raises(error, match="while registering the model Cap"):
         v1.register_model("Cap", bundle, tags={}, properties={})
-    assert not azure.state.models.get("Cap")
+    assert azure.faults.left[0].used and not azure.state.models.get("Cap")
+    azure.faults.clear()
+    assert v1.register_model("Cap", bundle, tags={}, properties={}).version == 1
+    v1.download_model("Cap", 1, tmp_path / "down")
+    assert content(tmp_path / "down") == FILES
 
 
 def test_a_model_of_sdk_v2_is_downloaded_as_well(azure: FakeAzure, v1: Remote, tmp_path: Path) -> None:
