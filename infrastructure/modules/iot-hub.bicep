@@ -28,10 +28,7 @@ resource hub 'Microsoft.Devices/IotHubs@2023-06-30' = {
   name: name
   location: location
   tags: tags
-  sku: {
-    name: skuName
-    capacity: 1
-  }
+  sku: { name: skuName, capacity: 1 }
   identity: {
     type: 'UserAssigned'
     userAssignedIdentities: {
@@ -50,9 +47,7 @@ resource hub 'Microsoft.Devices/IotHubs@2023-06-30' = {
             endpointUri: 'https://${storageAccountName}.blob.${environment().suffixes.storage}/'
             containerName: containerName
             authenticationType: 'identityBased'
-            identity: {
-              userAssignedIdentity: identityResourceId
-            }
+            identity: { userAssignedIdentity: identityResourceId }
             encoding: 'JSON'
             fileNameFormat: '{iothub}/{partition}/{YYYY}/{MM}/{DD}/{HH}/{mm}.json'
           }

@@ -55,48 +55,21 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   }
 }
 
-resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-06-01' = {
-  parent: account
-  name: 'default'
-  properties: {
-    // What Azure ML sets on an account of its own. A browser lets no other page in, and every call still needs a token.
-    cors: {
-      corsRules: [
-        {
-          allowedOrigins: studioOrigins
-          allowedMethods: ['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELETE']
-          allowedHeaders: ['*']
-          exposedHeaders: ['*']
-          maxAgeInSeconds: 1800
-        }
-      ]
-    }
-    deleteRetentionPolicy: {
-      enabled: true
-      days: softDeleteDays
-    }
-    containerDeleteRetentionPolicy: {
-      enabled: true
-      days: softDeleteDays
-    }
+module blobs 'blob-service.bicep' = {
+  name: '${name}-blobs'
+  params: {
+    storageAccountName: account.name
+    containers: containers
+    softDeleteDays: softDeleteDays
+    studioOrigins: studioOrigins
   }
 }
-
-resource blobContainers 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' = [
-  for container in containers: {
-    parent: blobs
-    name: container
-    properties: {
-      publicAccess: 'None'
-    }
-  }
-]
 
 @description('Resource id of the account.')
 output resourceId string = account.id
 
-@description('Name of the account.')
-output name string = account.name
+@description('Name of the account, once its containers are there.')
+output name string = blobs.outputs.storageAccountName
 
 @description('Address of its blobs, with a slash at its end.')
 output blobEndpoint string = account.properties.primaryEndpoints.blob

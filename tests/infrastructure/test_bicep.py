@@ -152,6 +152,14 @@ def test_our_own_infrastructure_has_no_finding() -> None:
     assert [str(each) for each in check(PROJECT, library())] == []
 
 
+def test_a_module_is_read_on_one_page() -> None:
+    """One that only puts others together may be longer."""
+    for path in (PROJECT / "infrastructure" / "modules").glob("*.bicep"):
+        text = path.read_text(encoding="utf-8")
+        own = "\nresource " in text
+        assert len(text.splitlines()) <= (80 if own else 130), path.name
+
+
 def test_the_sample_has_no_finding() -> None:
     assert [str(each) for each in check(SAMPLE, library())] == []
 
