@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from model_training.workspaces.azureml.service import StepCode
+from model_training.workspaces.azureml.step_environment import IMAGE, requirement_lines
 from scoring.errors import UsageError
 
 CHANNEL = "conda-forge"  # the SDK's default adds one whose terms are not everybody's
@@ -39,7 +40,8 @@ def run_configuration(code: StepCode) -> Any:
 
     environment = Environment(name=code.environment)
     environment.python.conda_dependencies = conda_dependencies(code)
-    environment.environment_variables = {}
+    environment.docker.base_image = IMAGE
+    environment.environment_variables.clear()  # it begins with an example; setting another is "deprecated", on stderr
     configuration = RunConfiguration()
     configuration.environment = environment
     configuration.docker = DockerConfiguration(use_docker=True)
@@ -65,8 +67,8 @@ def conda_dependencies(code: StepCode) -> Any:
 
 def pinned(requirements: Path) -> list[str]:
     """The lines of a requirements file. Raises: UsageError for one that is no `name==version`."""
-    lines = [line.partition("#")[0].strip() for line in requirements.read_text(encoding="utf-8").splitlines()]
-    for line in filter(None, lines):
+    lines = requirement_lines(requirements)
+    for line in lines:
         if line.startswith("-") or "==" not in line:
             raise UsageError(f"{requirements.name}: expected name==version, found '{line}'")
-    return [line for line in lines if line]
+    return lines
