@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from model_training.jobs.spec import JobSpec, Limits
-from model_training.setting_rules import RETIRED_SIZES
+from model_training.setting_rules import RETIRED_SIZES, TRAINS_ON, trains_images
 from model_training.workspaces import references
 from model_training.workspaces.azureml.automl_guard import Guard
 from model_training.workspaces.azureml.automl_watch import Watch
@@ -65,9 +65,8 @@ class AzureAutoML:
         if job.data is None:
             raise UsageError("this job has no data yet", hint="train_and_register fills it in from the stored split")
         compute = self._cluster(cluster)
-        if not _has_gpu(compute):
-            text = f"{cluster} has the size {compute.size}, which has no GPU: AutoML for images wants an NC or ND size"
-            reporter(Event("warning", text))
+        if not trains_images(compute.size):
+            reporter(Event("warning", f"{cluster} has the size {compute.size}, and {TRAINS_ON}"))
         service = self._training.service(job)
         request = self._request(service, job, cluster, folder)
         watch = Watch(service, request.job, reporter)
@@ -198,7 +197,3 @@ def _guarded(job: JobSpec) -> Limits:
     if job.budget_minutes:
         minutes = min(minutes, max(round(job.budget_minutes), 1))
     return replace(job.limits, timeout_minutes=minutes)
-
-
-def _has_gpu(compute: Compute) -> bool:
-    return compute.size.lower().startswith("standard_n")

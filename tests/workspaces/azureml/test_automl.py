@@ -128,7 +128,7 @@ def test_a_cluster_that_cannot_train_is_refused_before_anything_is_spent(
 def test_a_cluster_without_gpu_is_warned_of(cloud: Cloud, run_id: str, tmp_path: Path) -> None:
     said: list[Event] = []
     train(opened(cloud, tmp_path / "step")[0], run_id, said.append, cluster="cpu-cluster")
-    assert (said[0].kind, "no GPU" in said[0].text) == ("warning", True)
+    assert (said[0].kind, "NC and ND" in said[0].text) == ("warning", True)
 
 
 def test_what_only_this_machine_can_do_is_refused(cloud: Cloud, run_id: str, tmp_path: Path) -> None:
