@@ -1,10 +1,11 @@
-"""uvicorn's connection, and three things it leaves open: a head must be here in time, and be no larger than 64 KiB; an
-answer must be taken in time.
+"""uvicorn's connection, and what it leaves open: a head must be here in time, and be no larger than 64 KiB; an answer
+must be taken in time; and few requests may wait behind it.
 
-Without them a caller could hold connections for ever, or fill the memory, before there is a request at all; or hold an
+Without that a caller could hold connections for ever, or fill the memory, before there is a request at all; or hold an
 answer and the request behind it by never reading: closing a connection waits for what was not sent. The parser collects
 a field in a time that grows with the square of its length, so the limit also holds for what comes behind a request that
-is being answered, and behind a body. Knows nothing about what is asked or answered.
+is being answered, and behind a body; and it reads all heads that came together, thousands of them, before anything else
+happens. Knows nothing about what is asked or answered.
 """
 
 from __future__ import annotations
@@ -15,10 +16,15 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 MAX_HEAD = 64 << 10  # bytes
+MAX_WAITING = 16  # requests behind the one that is being answered
 TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain; charset=utf-8\r\n"
     b"content-length: 41\r\nconnection: close\r\n\r\nexpected at most 64 KiB of header fields\n"
 )
+
+
+class TooMany(Exception):
+    """Out of the parser, which then reads no further."""
 
 
 class Connection(HttpToolsProtocol):
@@ -60,6 +66,18 @@ class Connection(HttpToolsProtocol):
             if not answering:
                 self.transport.write(TOO_LARGE)
             self._close()
+
+    def on_message_begin(self) -> None:
+        if len(self.pipeline) >= MAX_WAITING:
+            raise TooMany
+        super().on_message_begin()
+
+    def send_400_response(self, msg: str) -> None:
+        """Nothing where an answer may be under way: the caller would take this for a part of it."""
+        if self.pipeline:
+            self._close()
+        else:
+            super().send_400_response(msg)
 
     def on_headers_complete(self) -> None:
         self._stop()

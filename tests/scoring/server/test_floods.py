@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from scoring.server import service
+from scoring.server.protocol import MAX_WAITING
 from tests.scoring.server.running import Running
 
 Serve = Callable[..., Running]
@@ -75,3 +77,29 @@ def test_a_body_in_many_small_pieces_is_no_flood(server: Running, png: Png) -> N
     with connected(server) as line:
         line.sendall(request("transfer-encoding: chunked", "connection: close") + pieces + b"0\r\n\r\n")
         assert line.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_few_requests_may_come_at_once(server: Running) -> None:
+    with connected(server) as line:
+        line.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n" * MAX_WAITING + LAST)
+        assert rest(line).count(b"200 OK") == MAX_WAITING + 1
+
+
+@pytest.mark.parametrize("start", [b"", b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"])
+def test_thousands_of_requests_at_once_are_not_all_read(server: Running, start: bytes) -> None:
+    """60 kB of them kept the server from everything else for a fifth of a second."""
+    with connected(server) as line:
+        line.sendall(start + b"GET / HTTP/1.1\r\n\r\n" * 3000 + LAST)
+        assert rest(line).count(b"HTTP/1.1 ") <= MAX_WAITING + 1
+    assert server.get("/health/live").status == 200
+
+
+LAST = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+
+
+def rest(line: socket.socket) -> bytes:
+    found = b""
+    with contextlib.suppress(ConnectionError):
+        while data := line.recv(65536):
+            found += data
+    return found

@@ -8,6 +8,7 @@ import http.client
 import json
 import threading
 import time
+import types
 import weakref
 from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
@@ -127,16 +128,60 @@ def test_a_bad_version_never_goes_live_and_the_old_one_serves_on(
     assert reloader.status()["rejected"] is None
 
 
-def test_a_version_that_never_ends_is_refused(service: Service, shelf: Shelf) -> None:
+def test_a_version_that_cannot_be_tried_in_time_is_tried_again_later(
+    service: Service, shelf: Shelf, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy device says nothing about a version: it is not remembered, and not tried at every look either."""
     versions.put(shelf, 1)
     opening = Opening(selftest_seconds=0.001)
-    made = Reloader(open_source(model="Caps", environ={}), service, seconds=0, opening=opening)
+    made = Reloader(open_source(model="Caps", environ={}), service, seconds=0, opening=opening, tell=told.append)
     made.look()
     versions.put(shelf, 2)
     made.look()
+    made.look()
+    assert (served(service), made.rejected, told) == ("1", None, ["loaded", "unavailable"])
+    assert "no answer within 0.001 s" in made.status()["trouble"]
+    made._opening = Opening()
+    monkeypatch.setattr("scoring.server.reload.time", types.SimpleNamespace(monotonic=lambda: time.monotonic() + 61))
+    made.look()
+    assert (served(service), told, made.status()["trouble"]) == ("2", ["loaded", "unavailable", "loaded"], None)
+
+
+def test_it_waits_longer_each_time_unless_somebody_asks(
+    reloader: Reloader, service: Service, shelf: Shelf, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("scoring.server.reload.time", types.SimpleNamespace(monotonic=lambda: now[0]))
+    with monkeypatch.context() as patch:
+        patch.setattr("scoring.server.reload.warm_up", _fails)
+        versions.put(shelf, 2)
+        for seconds, attempts in ((0, 1), (59, 1), (2, 2), (119, 2), (2, 3)):
+            now[0] += seconds
+            reloader.look()
+            assert told == ["unavailable"] * attempts
+        reloader.look(forced=True)
+        assert (told, served(service)) == (["unavailable"] * 4, "1")
+        assert "too little memory" in reloader.status()["trouble"]
+    reloader.look(forced=True)
+    assert served(service) == "2"
+
+
+def test_what_changed_during_the_self_test_never_runs(
+    reloader: Reloader, service: Service, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def change(folder: Path, **options: object) -> None:
+        path = folder / "model.onnx"
+        path.write_bytes(path.read_bytes().replace(b"tiny", b"tinz"))
+        asked.update(options)
+
+    asked: dict[str, object] = {}
+    reloader._opening = Opening(provider="cpu", selftest_seconds=7)
+    monkeypatch.setattr("scoring.server.reload.self_test", change)
+    versions.put(shelf, 2)
+    reloader.look()
     assert served(service) == "1"
-    assert made.rejected is not None
-    assert "no answer within 0.001 s" in made.rejected.reason
+    assert reloader.rejected is not None and "differs from its manifest" in reloader.rejected.reason
+    assert asked == {"provider": "cpu", "timeout": 7}
 
 
 def test_a_registry_that_is_away_is_a_warning_once(
@@ -327,13 +372,13 @@ def test_what_the_server_refuses_is_rolled_back_in_its_own_store(
     made = Reloader(source, service, seconds=0)
     made.look()
     versions.put(shelf, 2)
-    monkeypatch.setattr("scoring.server.reload.warm_up", _fails)
+    monkeypatch.setattr("scoring.server.reload.warm_up", _crashes)
     made.look()
     assert served(service) == "1"
     assert source.store.current() == 1
     made.look()
     assert made.rejected is not None
-    assert "no memory" in made.rejected.reason
+    assert "out of range" in made.rejected.reason
 
 
 def test_a_first_model_that_cannot_be_used_gives_way_to_the_one_before(
@@ -354,6 +399,10 @@ def test_a_first_model_that_cannot_be_used_gives_way_to_the_one_before(
 
 def _fails(detector: object) -> None:
     raise MemoryError("no memory")
+
+
+def _crashes(detector: object) -> None:
+    raise IndexError("out of range")
 
 
 class Client(threading.Thread):

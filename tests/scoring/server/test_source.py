@@ -7,6 +7,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,14 +18,19 @@ from scoring.bundle import write_manifest
 from scoring.edge.pull import pull
 from scoring.edge.registry import LocalRegistry, Resolved
 from scoring.edge.signing import Release, Signer, signature_bytes
+from scoring.edge.static import StaticRegistry
 from scoring.edge.store import Store
 from scoring.edge.trust import Trust
-from scoring.errors import IntegrityError, NotFoundError, OfflineError, SelfTestError, UsageError
+from scoring.edge.web import WebFolder
+from scoring.errors import IntegrityError, NotFoundError, OfflineError, SelfTestError, UntestedError, UsageError
 from scoring.server.pulled import PulledModel, bundle_in, open_source
-from scoring.server.service import ServedModel
+from scoring.server.reload import Reloader
+from scoring.server.service import ServedModel, Service
+from scoring.server.settings import ServeSettings
 from scoring.server.source import BundleFolder, RegisteredModel, Source, load
 from tests.scoring.conftest import manifest
 from tests.scoring.edge.conftest import Shelf
+from tests.scoring.edge.webserver import serve
 
 Make = Callable[..., Path]
 
@@ -337,6 +343,56 @@ def test_what_the_server_refused_is_rolled_back_in_its_store_and_not_pulled_agai
     assert source.find().version == "1"
     with pytest.raises(SelfTestError, match="it crashed here"):
         pull(LocalRegistry.of(), "Caps", "latest", tmp_path / "kept")
+
+
+def test_a_number_that_failed_its_self_test_is_fetched_once(shelf: Shelf, tmp_path: Path) -> None:
+    """With nothing installed a server looks every few seconds, for as long as it takes."""
+    shelf.put(7, golden=False)
+    with serve(shelf.models) as (url, told):
+        source = PulledModel(StaticRegistry(WebFolder(url)), "Caps", "7", tmp_path / "kept")
+        made = Reloader(source, Service(ServeSettings(workers=1)), seconds=0)
+        for _ in range(3):
+            made.look()
+        assert "rejected on this machine before" in str(made.status()["trouble"])
+        assert [path for path, _ in told.seen].count("/Caps/7/model.onnx") == 1
+    made.service.close()
+
+
+@pytest.mark.parametrize("version", ["", "latest", "1"])
+def test_a_look_asks_the_registry_once_and_gets_nothing_that_it_has(shelf: Shelf, tmp_path: Path, version: str) -> None:
+    shelf.put(1)
+    with serve(shelf.models) as (url, told):
+        source = PulledModel(StaticRegistry(WebFolder(url)), "Caps", version, tmp_path / "kept")
+        source.find()
+        before = source.look()
+        told.answered.clear()
+        assert source.look() == before
+        assert told.answered == [304]
+
+
+def test_a_version_that_could_not_be_tried_is_looked_at_again_when_its_time_has_come(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.put(1)
+    source = PulledModel(LocalRegistry.of(), "Caps", "latest", tmp_path / "kept")
+    source.find()
+    shelf.put(2)
+    with monkeypatch.context() as patch:
+        patch.setattr("scoring.edge.pull.self_test", _busy)
+        before = source.look()
+        assert source.find().version == "1"
+    waiting = source.look()
+    assert waiting != before
+    assert source.find().version == "1"  # without another try
+    assert source.look() == waiting
+    later = datetime.now(timezone.utc) + timedelta(minutes=11)
+    monkeypatch.setattr("scoring.edge.backoff._now", lambda: later)
+    assert source.look() not in (before, waiting)
+    assert source.find().version == "2"
+
+
+def _busy(folder: Path, **_: object) -> None:
+    raise UntestedError("no answer within 120 s")
 
 
 def test_azureml_model_dir_holds_the_bundle_or_is_it(tiny_bundle: Make, tmp_path: Path) -> None:
