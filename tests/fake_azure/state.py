@@ -167,7 +167,7 @@ class State:
         }
         self.computes = {
             "gpu-cluster": ComputeRecord("gpu-cluster", "STANDARD_NC4AS_T4_V3", max_nodes=2),
-            "cpu-cluster": ComputeRecord("cpu-cluster", "STANDARD_DS3_V2", max_nodes=2),
+            "cpu-cluster": ComputeRecord("cpu-cluster", "STANDARD_D4DS_V4", max_nodes=2),
         }
         self.containers |= {(self.account, self.default_container), (self.account, self.artifact_container)}
 
