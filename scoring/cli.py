@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     add_model(result)
     result.add_argument("--threshold", type=fraction, metavar="T", help="lowest score (default: the model's own)")
     result.add_argument("--out", type=Path, metavar="DIR", help="write annotated pictures and predictions.json there")
-    result.add_argument("--threads", type=positive, default=1, metavar="N", help="CPU threads (default 1)")
+    add_runtime(result)
     result.set_defaults(run=run, long=True)
     return result
 
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace, out: Printer) -> Sequence[dict[str, Any]]:
     if args.out is not None:
         _make_folder(args.out)
     model = open_model(args)
-    detector = Detector.load(model.bundle, threads=args.threads)
+    detector = Detector.load(model.bundle, threads=args.threads, provider=args.provider)
     out.say(f"{model.title}: {len(paths)} image{'s' if len(paths) != 1 else ''}")
     started = time.perf_counter()
     elements = list(_score(detector, paths, args, out))
@@ -83,19 +83,33 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
     which.add_argument("--bundle", type=Path, metavar="DIR", help="a model's folder, for example DEST/NAME/current")
     parser.add_argument(
-        "--trusted-keys", type=Path, metavar="FILE", help="open --bundle only if one of these keys signed it"
+        "--trusted-keys",
+        type=Path,
+        metavar="FILE",
+        help="open --bundle only if one of these keys signed it (default: CVA_TRUSTED_KEYS, else the store's)",
     )
 
 
+def add_runtime(parser: argparse.ArgumentParser) -> None:
+    """What the model runs on."""
+    parser.add_argument("--threads", type=positive, default=1, metavar="N", help="of the runtime for each image")
+    parser.add_argument("--provider", default="cpu", help="cpu, cuda, tensorrt or openvino, as onnxruntime has it")
+
+
 def open_model(args: argparse.Namespace) -> Model:
-    """The verified bundle of `--model` or `--bundle`. Raises: NotFoundError, IntegrityError, IncompatibleError."""
+    """The verified bundle of `--model` or `--bundle`; of a folder, where keys are pinned, only what one of them signed.
+
+    Raises: NotFoundError, IntegrityError, IncompatibleError.
+    """
     from scoring.bundle import load_bundle
     from scoring.edge.registry import LocalRegistry, parse_reference
+    from scoring.edge.trust import pinned_release
     from scoring.release import released_version
 
     if args.bundle is not None:
-        loaded = load_bundle(args.bundle, manifest_sha256=_signed(args))
-        name, version = loaded.manifest.name, released_version(args.bundle)
+        folder = args.bundle.resolve()  # `current` may lead elsewhere in a moment
+        loaded = load_bundle(folder, manifest_sha256=pinned_release(folder, args.trusted_keys))
+        name, version = loaded.manifest.name, released_version(folder)
         return Model(loaded, name, version, f"{name} ({args.bundle})")
     if args.trusted_keys is not None:
         raise UsageError("--trusted-keys is for --bundle", hint="a workspace's own models are not signed")
@@ -104,15 +118,6 @@ def open_model(args: argparse.Namespace) -> Model:
     exact = registry.resolve(name, word)
     loaded = load_bundle(registry.folder(name, exact.version), manifest_sha256=exact.manifest_sha256)
     return Model(loaded, name, exact.version, f"{name}:{exact.version}")
-
-
-def _signed(args: argparse.Namespace) -> str:
-    """The manifest's hash that a trusted key signed; "" where nobody asks for one."""
-    from scoring.edge.trust import find_trust, verify_release
-
-    if args.trusted_keys is None:
-        return ""
-    return verify_release(args.bundle, find_trust(args.trusted_keys)).manifest_sha256
 
 
 def _score(

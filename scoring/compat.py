@@ -1,4 +1,4 @@
-"""Can this machine run that bundle: onnxruntime's version and the processor. Touches no files or registries."""
+"""Can this machine run that bundle: onnxruntime's version, its provider and the processor. Touches no files or registries."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ _OPERATORS: dict[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {
 _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
-def check_compatible(manifest: Manifest) -> None:
-    """Raises: IncompatibleError that says what is needed and what is here."""
-    from scoring.session import runtime
+def check_compatible(manifest: Manifest, provider: str = "cpu") -> None:
+    """Raises: IncompatibleError that says what is needed and what is here; UsageError for an unknown provider."""
+    from scoring.session import check_provider, runtime
 
+    check_provider(provider)
     onnxruntime = runtime()
     if not in_range(onnxruntime.__version__, manifest.onnxruntime):
         raise IncompatibleError(

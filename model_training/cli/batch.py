@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model_training.cli.output import Output, shown
-from scoring.cli import add_model, fraction, open_model, positive
+from scoring.cli import add_model, add_runtime, fraction, open_model, positive
 from scoring.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--dataset", metavar="NAME[:VERSION]", help="a dataset of the workspace; NAME-test is its part")
     result.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the files are written")
     result.add_argument("--workers", type=positive, metavar="N", help="threads that score (default: one a core)")
+    add_runtime(result)
     result.add_argument("--threshold", type=fraction, metavar="T", help="lowest score (default: the model's own)")
     result.add_argument(
         "--error-threshold", type=_tolerance, default="0", metavar="N|P%", help="images that may fail (default 0)"
@@ -63,7 +64,8 @@ def run(args: argparse.Namespace, out: Output) -> dict[str, Any]:
     out.say(f"{model.reference}: {total} images, {workers} workers")
     manifest = sha256_of(model.bundle.path / "manifest.json")
     header = {"model": model.reference, "manifest_sha256": manifest, "score_threshold": args.threshold}
-    scorer = Scorer(Detector.load(model.bundle), model.reference, args.threshold)
+    detector = Detector.load(model.bundle, threads=args.threads, provider=args.provider)
+    scorer = Scorer(detector, model.reference, args.threshold)
     result = run_batch(
         scorer, inputs, args.out, header,
         workers=workers, table=args.csv, overwrite=args.overwrite, tell=_progress(out, total),

@@ -23,14 +23,18 @@ from model_training.packaging.material import Material
 from model_training.packaging.provenance import Source, source_json
 from model_training.packaging.staging import staged
 from model_training.packaging.trained import from_weights
-from model_training.workspaces.base import Bundle, Json, Reporter, TrialResult, silent
+from model_training.workspaces.base import Bundle, Event, Json, Reporter, TrialResult, silent
 from scoring.bundle import LoadedBundle, load_bundle, write_manifest
 from scoring.detector import Detector
+from scoring.edge.room import MIB
+from scoring.edge.selftest import self_test
+from scoring.errors import UntestedError
 from scoring.files import sha256_of
 from scoring.manifest import Manifest
 
 __all__ = ["Source", "make_bundle"]
 
+GOLDEN_SECONDS = 600.0  # five images; a Faster R-CNN takes some seconds for each on one core
 NAMED_IN_VALIDATION = ("images", "mean_average_precision", "coco_ap", "precision", "recall", "f1")
 
 
@@ -67,8 +71,24 @@ def make_bundle(
             staging, labels=manifest["labels"], settings=material.settings, per_label=measured.metrics["per_label"]
         )
         write_golden(staging, _detector(staging, manifest), part, measured)
-        written = write_manifest(staging, manifest)
+        written = _stating_memory(staging, manifest, reporter)
     return Bundle(folder, written)
+
+
+def _stating_memory(staging: Path, manifest: Json, reporter: Reporter) -> Json:
+    """The manifest with the most memory that the golden run took, which a device asks for before it downloads.
+
+    Raises: SelfTestError where the bundle does not give its own golden answers.
+    """
+    write_manifest(staging, manifest)
+    try:
+        took = self_test(staging, timeout=GOLDEN_SECONDS).memory_bytes
+    except UntestedError as error:
+        reporter(Event("warning", f"the manifest states no memory: {error.message}"))
+        took = None
+    if took is not None:
+        manifest["runtime"] = {**manifest["runtime"], "memory_bytes": -(-took // MIB) * MIB}
+    return write_manifest(staging, manifest)
 
 
 def _material(trial: TrialResult, labels: tuple[str, ...], reporter: Reporter) -> Material:

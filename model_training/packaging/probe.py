@@ -31,11 +31,12 @@ def probe(
     Raises: IncompatibleError where it does not answer as the manifest says.
     """
     import model_training
-    from scoring.edge.room import available_memory
+    from scoring.edge.selftest import ANY, memory_limit
 
     root = Path(str(model_training.__file__)).resolve().parents[1]
-    most = memory or available_memory() or 0
-    command = [sys.executable, "-m", __name__, str(folder.absolute()), str(image.absolute()), str(most)]
+    most = memory_limit(memory)
+    limit = ANY if most is None else str(most)
+    command = [sys.executable, "-m", __name__, str(folder.absolute()), str(image.absolute()), limit]
     text = json.dumps(manifest).encode()
     try:
         done = subprocess.run(command, cwd=root, input=text, capture_output=True, timeout=timeout, check=False)
@@ -67,19 +68,19 @@ def _boxes(folder: Path, manifest: Mapping[str, Any], image: Path) -> int:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """FOLDER, IMAGE and the bytes of memory that it may take (0: any); the manifest on standard input."""
-    from scoring.edge.selftest import limit_memory
+    """FOLDER, IMAGE and the bytes of memory that it may take (or `any`); the manifest on standard input."""
+    from scoring.edge.selftest import ANY, limit_memory
 
-    folder, image, memory = Path(arguments[0]), Path(arguments[1]), int(arguments[2])
+    folder, image, limit = Path(arguments[0]), Path(arguments[1]), arguments[2]
     try:
         manifest = json.loads(sys.stdin.buffer.read())
-        limit_memory(memory)
+        limit_memory(None if limit == ANY else int(limit))
         found = _boxes(folder, manifest, image)
     except CvaError as error:
         print(error.message.replace("\n", " "), file=sys.stderr)
         return 1
     except MemoryError:
-        print(f"it needs more than {memory >> 20} MiB of memory", file=sys.stderr)
+        print(f"it needs more memory than it may take ({limit} bytes)", file=sys.stderr)
         return 1
     print(json.dumps({"boxes": found}))
     return 0

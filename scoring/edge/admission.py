@@ -62,7 +62,7 @@ def admit(registry: Registry, target: Resolved, signing: Signing) -> Admitted:
                 f"{target.name}:{target.version}: {error.message}",
                 hint="the version in use stays; publish it signed by a key that this device trusts",
             ) from error
-        return Admitted("warn", problem=error.message, files=files)
+        return Admitted("warn", problem=error.message, files=_readable(files))
     return Admitted(signing.policy, keyid, files=files)
 
 
@@ -81,6 +81,15 @@ def _verdict(files: Mapping[str, bytes], target: Resolved, trust: Trust) -> str:
     if SIGNATURES not in files:
         raise IntegrityError(f"it is not signed: there is no {SIGNATURES}")
     return check_signature(files[RELEASE], files[SIGNATURES], trust)
+
+
+def _readable(files: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    """Nothing where release.json is none: a bundle beside which such a file lies is never loaded."""
+    try:
+        parse_release(files.get(RELEASE, b""))
+    except IntegrityError:
+        return {}
+    return files
 
 
 def _read(registry: Registry, target: Resolved, name: str) -> bytes | None:

@@ -50,6 +50,12 @@ def add_pull(verbs: Any, open_registry: Callable[[str | None], Registry] = open_
     )
     command.add_argument("--health-url", metavar="URL", help="the device's server, which must serve the new version")
     command.add_argument("--health-seconds", type=float, metavar="N", help="the window for that (default 60)")
+    command.add_argument(
+        "--health-key-file", type=Path, metavar="FILE", help="a key of that server is in it (default: CVA_KEYS_FILE)"
+    )
+    command.add_argument(
+        "--provider", default="cpu", help="what the self-test runs on, as what will serve does (default cpu)"
+    )
     command.set_defaults(run=partial(pull_model, open_registry=open_registry), long=True)
 
 
@@ -87,6 +93,7 @@ def pull_model(
         dry_run=args.dry_run,
         signing=Signing.of(args.to, args.signatures, args.trusted_keys),
         health=health,
+        provider=args.provider,
         say=out.say,
     )
     args.exit_code = done.exit_code
@@ -124,10 +131,20 @@ def _health(args: argparse.Namespace) -> Health | None:
     from scoring.edge.health import Health
 
     if args.health_url is None:
-        if args.health_seconds is not None:
-            raise UsageError("--health-seconds needs --health-url", hint="give the server's address too")
+        for option, given in (("--health-seconds", args.health_seconds), ("--health-key-file", args.health_key_file)):
+            if given is not None:
+                raise UsageError(f"{option} needs --health-url", hint="give the server's address too")
         return None
-    return Health(args.health_url) if args.health_seconds is None else Health(args.health_url, args.health_seconds)
+    window = {} if args.health_seconds is None else {"seconds": args.health_seconds}
+    return Health(args.health_url, key=_health_key(args.health_key_file), **window)
+
+
+def _health_key(given: Path | None) -> str:
+    """Any of a server's keys will do. Raises: NotFoundError, StorageError, UsageError."""
+    from scoring.keys import keys_file, load_keys
+
+    path = given or keys_file()
+    return "" if path is None else load_keys(path)[0].decode()
 
 
 def _tell(done: PullResult, out: Printer) -> None:

@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
+from typing import Any
 
 from scoring.edge.health import Health
 from scoring.edge.registry import Resolved
 from scoring.edge.store import State, Store
-from scoring.errors import SelfTestError
+from scoring.errors import SelfTestError, UsageError
 
 REMEMBERED = 100  # versions whose hash a device remembers
 
@@ -28,18 +29,21 @@ def confirm(
 ) -> None:
     """Wait until the device's server serves `target`; else `before` is current again and `target` is remembered.
 
-    A version that was live before (its files were mended) is not asked about again. Raises: SelfTestError.
+    A version that was live before (its files were mended) is not asked about again. Raises: SelfTestError; UsageError
+    where the server refuses the key, which says nothing about the version: it is not remembered.
     """
     if health is None or before == target.version:
         return
     say(f"waiting up to {health.seconds:g} s for {health.url} to serve version {target.version}")
-    trouble = health.wait(target.version, target.manifest_sha256)
+    try:
+        trouble = health.wait(target.version, target.manifest_sha256)
+    except UsageError:
+        _go_back(store, target, before)
+        raise
     if not trouble:
         return
-    store.swap(before)
+    _go_back(store, target, before)
     reject(store, target, trouble)
-    kept = {version for version in (before, store.state().current, store.state().previous) if version is not None}
-    store.keep(kept - {target.version})
     raise SelfTestError(
         f"{target.name}:{target.version} did not go live within {health.seconds:g} s: {trouble}",
         hint=("nothing is installed" if before is None else f"version {before} is current again")
@@ -47,9 +51,17 @@ def confirm(
     )
 
 
+def _go_back(store: Store, target: Resolved, before: int | None) -> None:
+    store.swap(before)
+    kept = {version for version in (before, store.state().current, store.state().previous) if version is not None}
+    store.keep(kept - {target.version})
+
+
 def reject(store: Store, target: Resolved, why: str) -> None:
-    state = store.state()
-    store.write_state(replace(state, rejected={**state.rejected, target.manifest_sha256: why}))
+    state, digest = store.state(), target.manifest_sha256
+    store.write_state(
+        replace(state, rejected={**state.rejected, digest: why}, postponed=_without(state.postponed, digest))
+    )
 
 
 def settle(store: Store, target: Resolved, current: int | None = None) -> int | None:
@@ -63,12 +75,16 @@ def settle(store: Store, target: Resolved, current: int | None = None) -> int | 
         ),
         None,
     )
-    rejected = {digest: why for digest, why in before.rejected.items() if digest != target.manifest_sha256}
+    rejected, postponed = (_without(each, target.manifest_sha256) for each in (before.rejected, before.postponed))
     known = {**before.known, str(target.version): target.manifest_sha256}
     newest = dict(sorted(known.items(), key=lambda item: int(item[0]))[-REMEMBERED:])
-    after = State(target.version, target.manifest_sha256, previous, before.updated_at, rejected, newest)
+    after = State(target.version, target.manifest_sha256, previous, before.updated_at, rejected, newest, postponed)
     if after != before:
         now = datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
         store.write_state(replace(after, updated_at=now))
     store.keep({target.version} | ({previous} if previous is not None else set()))
     return previous
+
+
+def _without(remembered: Mapping[str, Any], digest: str) -> dict[str, Any]:
+    return {key: value for key, value in remembered.items() if key != digest}

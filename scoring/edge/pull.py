@@ -14,6 +14,7 @@ from pathlib import Path
 from scoring.bundle import MANIFEST, Manifest, parse_manifest, verify_files
 from scoring.compat import check_compatible
 from scoring.edge.admission import Admitted, Signing, admit
+from scoring.edge.backoff import postpone, waiting
 from scoring.edge.golive import confirm, reject, settle, settled
 from scoring.edge.health import Health
 from scoring.edge.registry import Registry, Resolved, check_model_name, check_version
@@ -31,6 +32,7 @@ from scoring.errors import (
     OfflineError,
     SelfTestError,
     StorageError,
+    UntestedError,
     UsageError,
 )
 
@@ -45,12 +47,15 @@ def pull(
     dry_run: bool = False,
     signing: Signing | None = None,
     health: Health | None = None,
+    provider: str = "cpu",
+    insist: bool = True,
     say: Callable[[str], None] = lambda text: None,
 ) -> PullResult:
     """Make `version` (latest, best, champion or a number) of `name` the current one in `dest`/`name`.
 
     Being offline is no error while a version is installed. Without `signing`, what the device has pinned decides. A
-    dry run downloads the manifest and the release, checks them, and writes nothing.
+    dry run downloads the manifest and the release, checks them, and writes nothing. `provider` is what the self-test
+    runs on. With `insist` a number tries again what failed here before; without it, nothing does.
 
     Raises: NotFoundError (1: nothing installed and nothing obtainable), StorageError (1), UsageError (2),
     IntegrityError (4), SelfTestError (5), IncompatibleError (6), LockedError (75).
@@ -58,7 +63,7 @@ def pull(
     word = check_version(version)
     store = Store(dest.absolute() / check_model_name(name))
     asked = signing or Signing.of(dest)
-    job = _Pull(registry, store, name, word, asked, health, allow_downgrade, say)
+    job = _Pull(registry, store, name, word, asked, health, provider, allow_downgrade, insist and word.isdigit(), say)
     try:
         if dry_run:
             return job.look()
@@ -91,7 +96,9 @@ class _Pull:
     word: str
     signing: Signing
     health: Health | None
+    provider: str
     allow_downgrade: bool
+    again: bool  # also what failed here before
     say: Callable[[str], None]
 
     def look(self) -> PullResult:
@@ -99,7 +106,8 @@ class _Pull:
         target = self._resolve()
         if self._installed(target):
             return self._result("current", target, None, self._admit(target))
-        self._refuse_rejected(target)
+        self._refuse_failed(target)
+        self._check_key()
         _, manifest, admitted = self._manifest(target)
         check_disk(_existing(self.store.root), _total(manifest))
         return self._result("would_update", target, self.store.current(), admitted)
@@ -111,16 +119,19 @@ class _Pull:
             self._refresh(target, admitted)
             before = settled(self.store)
             if before not in (None, target.version):  # a pull ended within its health window
+                self._check_key()
                 confirm(self.store, target, self.health, before, self.say)
             settle(self.store, target)
             return self._result("current", target, None, admitted)
-        self._refuse_rejected(target)
+        self._refuse_failed(target)
+        before = settled(self.store) or self.store.current()
+        if before != target.version:
+            self._check_key()
         data, manifest, admitted = self._manifest(target)
         if _intact(self.store.folder(target.version), target):
             self._refresh(target, admitted)
         else:
             self._install(target, manifest, {MANIFEST: data, **admitted.files})
-        before = settled(self.store) or self.store.current()
         self.store.swap(target.version)
         confirm(self.store, target, self.health, before, self.say)
         return self._result("updated", target, settle(self.store, target, before), admitted)
@@ -162,7 +173,7 @@ class _Pull:
                 f"expected a bundle of {target.name}, found one of {manifest.name[:100]!r}",
                 hint="the registry mixed models up; register or publish the model again",
             )
-        check_compatible(manifest)
+        check_compatible(manifest, self.provider)
         check_memory(manifest)
         return data, manifest, admitted
 
@@ -172,14 +183,23 @@ class _Pull:
             self.say(f"{target.name}:{target.version} is signed by key {admitted.keyid}")
         return admitted
 
-    def _refuse_rejected(self, target: Resolved) -> None:
+    def _refuse_failed(self, target: Resolved) -> None:
         """A bundle that failed here is not fetched again and again; asking for it by number tries once more."""
-        reason = self.store.state().rejected.get(target.manifest_sha256)
-        if reason and not self.word.isdigit():
-            raise SelfTestError(
-                f"{target.name}:{target.version} was rejected on this machine before: {reason}",
-                hint=f"--version {target.version} tries it again",
-            )
+        if self.again:
+            return
+        state, title = self.store.state(), f"{target.name}:{target.version}"
+        hint = f"`cva model pull {title} --to {self.store.root.parent}` tries it again now"
+        reason = state.rejected.get(target.manifest_sha256)
+        if reason:
+            raise SelfTestError(f"{title} was rejected on this machine before: {reason}", hint=hint)
+        wait = waiting(state, target.manifest_sha256)
+        if wait:
+            raise UntestedError(f"{title} is not tried now: {wait}", hint=hint)
+
+    def _check_key(self) -> None:
+        """Before anything is downloaded or swapped. Raises: UsageError."""
+        if self.health is not None:
+            self.health.check_key()
 
     def _install(self, target: Resolved, manifest: Manifest, beside: dict[str, bytes]) -> None:
         """Everything until the version has its name; a failure leaves no trace but the memory of a rejected bundle."""
@@ -195,8 +215,11 @@ class _Pull:
                 write_new(staged / name, data)
             verify_files(staged, manifest)
             self.say("self-test on the golden images")
-            self_test(staged)
+            self_test(staged, provider=self.provider)
             self.store.commit(staged, target.version)
+        except UntestedError as error:
+            postpone(self.store, target, error.message)
+            raise
         except SelfTestError as error:
             reject(self.store, target, error.message)
             raise

@@ -178,7 +178,8 @@ class LocalRegistry:
         """Its bytes; a folder that holds a link, or a file that the manifest does not list, is refused."""
         with self.fetch(name, version, MANIFEST) as file:
             data = read_up_to(file, MAX_MANIFEST_BYTES)
-        extra = unlisted_files(self.folder(name, version), parse_manifest(data))
+        digest = str(self.index().entry(name, version)["manifest_sha256"])
+        extra = unlisted_files(self.folder(name, version), parse_manifest(data, digest))
         if extra:
             raise IntegrityError(
                 f"{name}:{version} holds files that its manifest does not list: {', '.join(extra)}",

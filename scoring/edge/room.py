@@ -13,6 +13,7 @@ MEMORY_FACTOR = 3  # of model.onnx: its bytes while loading, the weights, what t
 MIB = 1 << 20
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup")
+_CACHE = ("inactive_file", "active_file")  # of memory.stat
 
 
 def check_disk(folder: Path, total: int) -> None:
@@ -53,8 +54,14 @@ def available_memory() -> int | None:
     found = [int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:")]
     limit, used = _text(_CGROUP / "memory.max").strip(), _text(_CGROUP / "memory.current").strip()
     if limit.isdigit() and used.isdigit():
-        found.append(max(0, int(limit) - int(used)))
+        found.append(min(int(limit), max(0, int(limit) - int(used) + _reclaimable())))
     return min(found, default=None)
+
+
+def _reclaimable() -> int:
+    """Cached files count as used, a bundle that was just downloaded too, and make room as soon as anybody needs it."""
+    fields = (line.split() for line in _text(_CGROUP / "memory.stat").splitlines())
+    return sum(int(each[1]) for each in fields if len(each) == 2 and each[0] in _CACHE and each[1].isdigit())
 
 
 def _text(path: Path) -> str:

@@ -8,44 +8,91 @@ Knows nothing about registries or which version is in use.
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scoring.errors import CvaError, SelfTestError
+from scoring.errors import CvaError, IncompatibleError, SelfTestError, UntestedError
 from scoring.paths import check_path
 
 TIMEOUT_SECONDS = 120
+RESERVED = 64 << 20  # bytes that libraries reserve and never touch: they count against the limit
+TIGHT = 256 << 20  # with less than this the runtime itself may not start, and how that looks differs each time
+FAILED, NO_MEMORY, NO_PROVIDER = 4, 3, 5  # exit statuses; Python's own is 1
+_NO_MEMORY_WORDS = (
+    "bad_alloc",
+    "Failed to allocate memory",
+    "Cannot allocate memory",
+)  # onnxruntime's and the system's
+ANY = "any"  # memory, as an argument
 MAX_WORDS = 1000  # a failure is remembered
 BOX_TOLERANCE, SCORE_TOLERANCE = 0.01, 0.02
 
 Box = Mapping[str, Any]
 
 
-def self_test(folder: Path, *, timeout: float = TIMEOUT_SECONDS, memory: int | None = None) -> None:
+@dataclass(frozen=True)
+class Ran:
+    """`memory_bytes` is the most that the process held at a time; None where the system does not tell."""
+
+    images: int
+    memory_bytes: int | None
+
+
+def self_test(
+    folder: Path, *, provider: str = "cpu", timeout: float = TIMEOUT_SECONDS, memory: int | None = None
+) -> Ran:
     """Run the golden images in a process of their own, with `memory` bytes at most (default: what is available now).
 
-    Raises: SelfTestError.
+    On a GPU memory is not limited: drivers map far more than they use. Raises: SelfTestError; UntestedError where time
+    or memory was short.
     """
     import scoring
-    from scoring.edge.room import available_memory
 
     package = Path(scoring.__file__).resolve().parents[1]  # also keeps files of the bundle off the import path
-    most = memory or available_memory() or 0
-    command = [sys.executable, "-m", "scoring.edge.selftest", str(folder.absolute()), str(most)]
+    most = memory_limit(memory) if provider == "cpu" else None
+    limit = ANY if most is None else str(most)
+    command = [sys.executable, "-m", "scoring.edge.selftest", str(folder.absolute()), provider, limit]
+    environ = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # each of its threads reserves memory, and hangs without it
     try:
-        done = subprocess.run(command, cwd=package, capture_output=True, timeout=timeout, check=False)
+        done = subprocess.run(command, cwd=package, env=environ, capture_output=True, timeout=timeout, check=False)
     except subprocess.TimeoutExpired as error:
-        raise _failed(folder, f"no answer within {timeout:g} s") from error
+        raise _untested(folder, f"no answer within {timeout:g} s") from error
+    except OSError as error:
+        raise _untested(folder, f"no process could be started: {error.strerror}") from error
     if done.returncode != 0:
         lines = done.stderr.decode("utf-8", "replace").strip().splitlines()  # a stranger's graph has a say in them
         words = lines[-1] if lines else f"it ended with status {done.returncode}"
-        raise _failed(folder, words.removeprefix(_begin(folder.absolute()))[:MAX_WORDS])
+        failed = _untested if _says_nothing(done.returncode, words, most) else _failed
+        raise failed(folder, words.removeprefix(_begin(folder.absolute()))[:MAX_WORDS])
+    return Ran(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def check_golden(folder: Path) -> int:
+def memory_limit(given: int | None) -> int | None:
+    """`given`, else what is available now; None where this system does not tell."""
+    from scoring.edge.room import available_memory
+
+    if given is not None:
+        return given
+    available = available_memory()
+    return None if available is None else available + RESERVED
+
+
+def _says_nothing(status: int, words: str, most: int | None) -> bool:
+    """About the bundle: memory was short, or the provider did not start."""
+    if status in (NO_MEMORY, NO_PROVIDER) or any(each in words for each in _NO_MEMORY_WORDS):
+        return True
+    if status == -getattr(signal, "SIGKILL", 9):  # the system ends so what takes too much
+        return True
+    return status != FAILED and most is not None and most < TIGHT
+
+
+def check_golden(folder: Path, provider: str = "cpu") -> int:
     """Score the golden images here and now; returns how many. Raises: SelfTestError, or what loading raises."""
     from scoring.bundle import load_bundle
     from scoring.detector import Detector
@@ -55,7 +102,7 @@ def check_golden(folder: Path) -> int:
     bundle = load_bundle(folder, verify=False)
     expected = _expected(folder)
     threshold = expected.get("score_threshold")
-    detector = Detector.load(bundle)
+    detector = Detector.load(bundle, provider=provider)
     for item in expected["images"]:
         check_path(item["file"])
         [found] = detector.detect([open_image(folder / "golden" / item["file"])], score_threshold=threshold)
@@ -108,32 +155,55 @@ def _failed(folder: Path, why: str) -> SelfTestError:
     return SelfTestError(f"{_begin(folder)}{why}", hint="the version in use stays; register a model that passes")
 
 
+def _untested(folder: Path, why: str) -> UntestedError:
+    hint = "the version in use stays; it is tried again by itself, later each time"
+    return UntestedError(f"{_begin(folder)}{why}", hint=hint)
+
+
 def _begin(folder: Path) -> str:
     return f"the self-test of {folder} failed: "
 
 
-def limit_memory(most: int) -> None:
-    """No effect for 0, or where the system has no such limit."""
-    if not most or sys.platform == "win32":
+def limit_memory(most: int | None) -> None:
+    """No effect for None, or where the system has no such limit."""
+    if most is None or sys.platform == "win32":
         return
     import resource
 
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+    least = max(1, most)  # Linux takes 0 for none
+    resource.setrlimit(resource.RLIMIT_DATA, (least if hard == resource.RLIM_INFINITY else min(least, hard), hard))
+
+
+def peak_memory() -> int | None:
+    """The most that this process held at a time, its libraries included. Linux tells it of this program alone; what
+    `getrusage` says may be of the one that started it.
+    """
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:")), None)
+
+
+def _mib(limit: str) -> str:
+    return "there is" if limit == ANY else f"the {int(limit) >> 20} MiB that it may take"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """FOLDER and the bytes of memory that it may take (0: any)."""
+    """FOLDER, the provider, and the bytes of memory that it may take (or `any`)."""
+    folder, provider, limit = arguments
     try:
-        limit_memory(int(arguments[1]))
-        count = check_golden(Path(arguments[0]))
-    except CvaError as error:
-        print(error.message, file=sys.stderr)
-        return 1
+        limit_memory(None if limit == ANY else int(limit))
+        count = check_golden(Path(folder), provider)
     except MemoryError:
-        print(f"it needs more than {int(arguments[1]) >> 20} MiB of memory", file=sys.stderr)
-        return 1
-    print(json.dumps({"images": count}))
+        print(f"it needs more memory than {_mib(limit)}", file=sys.stderr)
+        return NO_MEMORY
+    except CvaError as error:
+        print(error.message.replace("\n", " "), file=sys.stderr)
+        at_fault = provider == "cpu" or not isinstance(error, IncompatibleError)  # else it may be the driver
+        return FAILED if at_fault else NO_PROVIDER
+    print(json.dumps({"images": count, "memory_bytes": peak_memory()}))
     return 0
 
 

@@ -6,7 +6,7 @@ Written by `publish-static`; read with one container's read credential and no SD
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
 from scoring.bundle import MANIFEST, MAX_MANIFEST_BYTES
@@ -20,16 +20,20 @@ INDEX = "registry.json"
 
 
 class Folder(Protocol):
-    """Raises, from `open`: NotFoundError, OfflineError, IntegrityError."""
+    """Raises: NotFoundError, OfflineError, IntegrityError."""
 
     @property
     def root(self) -> str: ...
     def open(self, path: str) -> BinaryIO: ...
+    def open_changed(self, path: str, tag: str) -> tuple[BinaryIO, str] | None: ...
 
 
 @dataclass(frozen=True)
 class StaticRegistry:
+    """Whoever asks again and again, as a server does, is sent the index only when it has changed."""
+
     folder: Folder
+    _last: list[tuple[str, Index]] = field(default_factory=list, repr=False, compare=False)  # its tag; one or none
 
     @staticmethod
     def at(url: str) -> StaticRegistry:
@@ -37,7 +41,7 @@ class StaticRegistry:
         return StaticRegistry(WebFolder(url, Credential.of(os.environ)))
 
     def resolve(self, name: str, version: str) -> Resolved:
-        return Index.parse(self._index(), self.folder.root).resolve(name, version)
+        return self._index().resolve(name, version)
 
     def manifest(self, name: str, version: int) -> bytes:
         with self.fetch(name, version, MANIFEST) as file:
@@ -47,14 +51,20 @@ class StaticRegistry:
         check_path(path)
         return self.folder.open(f"{check_model_name(name)}/{version}/{path}")
 
-    def _index(self) -> bytes:
+    def _index(self) -> Index:
         try:
-            with self.folder.open(INDEX) as file:
-                return _all(file, MAX_INDEX_BYTES, INDEX)
+            changed = self.folder.open_changed(INDEX, self._last[0][0] if self._last else "")
         except NotFoundError as error:
             raise OfflineError(
                 f"there is no registry at {self.folder.root}: {error.message}", hint=error.hint
             ) from error
+        if changed is None:
+            return self._last[0][1]
+        file, tag = changed
+        with file:
+            index = Index.parse(_all(file, MAX_INDEX_BYTES, INDEX), self.folder.root)
+        self._last[:] = [(tag, index)] if tag else []
+        return index
 
 
 def _all(file: BinaryIO, limit: int, what: str) -> bytes:

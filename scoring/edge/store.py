@@ -30,7 +30,9 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class State:
-    """`rejected` maps a manifest's sha256 to why it failed here; `known` an installed version to its manifest's."""
+    """`rejected` maps a manifest's sha256 to why it failed here; `known` an installed version to its manifest's;
+    `postponed` a manifest's sha256 to how often it could not be tried, why, and when it may be again (`backoff.py`).
+    """
 
     current: int | None = None
     manifest_sha256: str = ""
@@ -38,6 +40,7 @@ class State:
     updated_at: str = ""
     rejected: Mapping[str, str] = field(default_factory=dict)
     known: Mapping[str, str] = field(default_factory=dict)
+    postponed: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Store:
@@ -126,16 +129,15 @@ class Store:
 
     def write_state(self, state: State) -> None:
         values: dict[str, Any] = {name: getattr(state, name) for name in State.__dataclass_fields__}
-        write_json(
-            self.root / "state.json",
-            {"schema": SCHEMA, **values, "rejected": dict(state.rejected), "known": dict(state.known)},
-        )
+        maps = {name: dict(value) for name, value in values.items() if isinstance(value, Mapping)}
+        write_json(self.root / "state.json", {"schema": SCHEMA, **values, **maps})
 
 
 def _parse_state(value: object) -> State:
     if not isinstance(value, dict) or value.get("schema") != SCHEMA:
         return State()
-    kinds: dict[str, type] = {"manifest_sha256": str, "updated_at": str, "rejected": dict, "known": dict}
+    kinds: dict[str, type] = {"manifest_sha256": str, "updated_at": str}
+    kinds |= dict.fromkeys(("rejected", "known", "postponed"), dict)
     known = {
         name: value[name] for name in State.__dataclass_fields__ if isinstance(value.get(name), kinds.get(name, int))
     }

@@ -156,6 +156,21 @@ def verify_release(folder: Path, trust: Trust, *, name: str = "", version: int |
     return release
 
 
+def pinned_release(folder: Path, given: Path | None = None) -> str:
+    """The manifest's hash that a key signed which is pinned for this exact folder; "" where none is.
+
+    Pinned are the keys of `given`, else of CVA_TRUSTED_KEYS, else of the store that the folder is a version of. Who can
+    change a folder can write a manifest that fits; no one but a key's owner can sign it.
+
+    Raises: NotFoundError, IntegrityError.
+    """
+    store = folder.parents[2] if folder.parent.name == "versions" else None
+    trust = find_trust(given, store)
+    if given is None and not trust.pinned:
+        return ""
+    return verify_release(folder, trust).manifest_sha256
+
+
 def check_release(release: Release, name: str, version: int, manifest_sha256: str) -> None:
     """Raises: IntegrityError where it is the release of something else."""
     pairs = {

@@ -15,7 +15,7 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, cast
 from urllib.parse import SplitResult, quote, urlsplit
@@ -58,15 +58,25 @@ class WebFolder:
         Raises: NotFoundError (404), OfflineError (cannot be reached, refuses the credential, does not recover),
         IntegrityError (not an answer that can be trusted).
         """
-        return cast(BinaryIO, Download(self, path, self.request(path, 0, "")))
+        return cast(BinaryIO, Download(self, path, self.request(path, 0, {})))
 
-    def request(self, path: str, start: int, etag: str) -> Answer:
-        """One answer, asked for again while the server is busy or the line drops."""
+    def open_changed(self, path: str, tag: str) -> tuple[BinaryIO, str] | None:
+        """The file and the tag of its present content; None where that is still `tag`. Raises as `open`."""
+        try:
+            answer = self.request(path, 0, {"If-None-Match": tag} if tag else {})
+        except NotChanged:
+            return None
+        return cast(BinaryIO, Download(self, path, answer)), answer.tag
+
+    def request(self, path: str, start: int, conditions: Mapping[str, str]) -> Answer:
+        """One answer, asked for again while the server is busy or the line drops. Raises: NotChanged, as `open`."""
         for attempt in range(self.attempts):
             try:
-                return Answer.of(self._send(path, start, etag), start)
+                return Answer.of(self._send(path, start, conditions), start)
             except urllib.error.HTTPError as error:
                 with error:
+                    if error.code == 304 and "If-None-Match" in conditions:
+                        raise NotChanged from None
                     trouble, wait = f"it answered {error.code}", retry_after(error.headers.get("Retry-After"))
                     if error.code not in TRY_AGAIN:
                         raise self._refused(path, error.code) from None
@@ -80,17 +90,14 @@ class WebFolder:
     def host(self) -> str:
         return _split(self.root).netloc
 
-    def _send(self, path: str, start: int, etag: str) -> http.client.HTTPResponse:
+    def _send(self, path: str, start: int, conditions: Mapping[str, str]) -> http.client.HTTPResponse:
         url = f"{self.root.rstrip('/')}/{quote(path, safe='/')}"
         headers = {"Accept-Encoding": "identity", "User-Agent": "cv-accelerator", **self.credential.headers()}
-        if start:
-            headers["Range"] = f"bytes={start}-"
-            if etag:
-                headers["If-Match"] = etag
+        headers |= {**conditions, "Range": f"bytes={start}-"} if start else conditions
         query = f"?{self.credential.query}" if self.credential.query else ""
         request = urllib.request.Request(url + query, headers=headers)
         context = self.context or ssl.create_default_context()
-        opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _NoRedirects())
+        opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), NoRedirects())
         return cast(http.client.HTTPResponse, opener.open(request, timeout=self.timeout))
 
     def _refused(self, path: str, code: int) -> Exception:
@@ -115,11 +122,20 @@ class WebFolder:
         return str(text) if not self.credential.query else str(text).replace(self.credential.query, "...")
 
 
+class NotChanged(Exception):
+    """304: the content is still what the tag that was sent names."""
+
+
 @dataclass(frozen=True)
 class Answer:
     body: http.client.HTTPResponse
     end: int | None  # bytes of the whole file, None where the server does not say
-    etag: str  # strong ones only
+    tag: str  # what the server calls this content, "" where it does not
+
+    @property
+    def same_bytes(self) -> dict[str, str]:
+        """The condition for more of the same: a weak tag does not promise the same bytes."""
+        return {"If-Match": self.tag} if self.tag and not self.tag.startswith("W/") else {}
 
     @staticmethod
     def of(response: http.client.HTTPResponse, start: int) -> Answer:
@@ -133,11 +149,10 @@ class Answer:
             response.close()
             raise IntegrityError("the server answered something else than the bytes that were asked for")
         offset = start if response.status == 206 else 0
-        etag = headers.get("ETag", "")
         end = offset + int(length) if re.fullmatch(r"[0-9]{1,18}", length) else None
         if start and not offset:  # it does not know ranges: read past what is here already
             _skip(response, start)
-        return Answer(response, end, "" if etag.startswith("W/") else etag)
+        return Answer(response, end, headers.get("ETag", ""))
 
 
 class Download(io.RawIOBase):
@@ -167,7 +182,7 @@ class Download(io.RawIOBase):
                 raise OfflineError(f"{self._folder.host} stopped while sending {self._path}: {trouble}")
             self._answer.body.close()
             self._resumed = self._at
-            self._answer = self._folder.request(self._path, self._at, self._answer.etag)
+            self._answer = self._folder.request(self._path, self._at, self._answer.same_bytes)
 
     def _refuse_a_trickle(self) -> None:
         seconds = time.monotonic() - self._since
@@ -190,8 +205,8 @@ class Download(io.RawIOBase):
         super().close()
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A registry's address is final: a redirect could take the credential elsewhere."""
+class NoRedirects(urllib.request.HTTPRedirectHandler):
+    """An address is final: a redirect could take the credential elsewhere."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
         return None

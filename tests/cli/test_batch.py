@@ -16,6 +16,7 @@ from PIL import Image
 from model_training.cli.main import main
 from scoring.edge.signing import Release
 from scoring.files import sha256_of
+from scoring.session import open_session
 from tests.scoring.conftest import make_bundle
 from tests.scoring.edge.conftest import Shelf
 
@@ -168,11 +169,39 @@ def test_another_model_is_not_mixed_in(shelf: Shelf, photos: Path, capsys: pytes
     assert main(["batch", "photos", "--model", "Caps:1", "--out", "out", "--threshold", ".5"]) == 1
 
 
-def test_options_take_effect(shelf: Shelf, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_options_take_effect(
+    shelf: Shelf,
+    photos: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened: list[tuple[Any, Any]] = []
+
+    def open_it(model: Path, **options: Any) -> Any:
+        opened.append((options["threads"], options["provider"]))
+        return open_session(model, **options)
+
+    monkeypatch.setattr("scoring.detector.open_session", open_it)
     summary = batch(
-        capsys, "photos", "--model", "Caps", "--out", "out", "--threshold", "0", "--no-csv", "--workers", "3"
+        capsys,
+        "photos",
+        "--model",
+        "Caps",
+        "--out",
+        "out",
+        "--threshold",
+        "0",
+        "--no-csv",
+        "--workers",
+        "3",
+        "--threads",
+        "2",
+        "--provider",
+        "cpu",
     )[1]
     assert summary["boxes"] == 9 and "csv" not in summary["paths"]
+    assert opened == [(2, "cpu")]
     assert not (tmp_path / "out" / "predictions.csv").exists()
 
 
@@ -189,6 +218,7 @@ def test_json_only(shelf: Shelf, photos: Path, capsys: pytest.CaptureFixture[str
         (["*.gif"], 2, "found none"),
         (["photos", "--out", "photos/0.png"], 2, "found a file"),
         (["photos", "--model", "Cups"], 1, "models: Caps"),
+        (["photos", "--provider", "gpu"], 2, "expected a provider of cpu, cuda"),
     ],
 )
 def test_what_cannot_be_done_is_said(
@@ -207,6 +237,7 @@ def test_what_cannot_be_done_is_said(
     "option",
     [
         ["--workers", "0"],
+        ["--threads", "0"],
         ["--threshold", "2"],
         *(["--error-threshold", each] for each in ("x", "-1", "1.5", "101%", "nan", "nan%")),
     ],

@@ -119,7 +119,7 @@ class RegistryContract:
     def test_a_device_lives_on_it(
         self, registry: Registry, shelf: Any, away: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("scoring.edge.pull.self_test", lambda folder: None)
+        monkeypatch.setattr("scoring.edge.pull.self_test", lambda folder, **_: None)
         shelf.put(1)
         assert pull(registry, "Caps", "latest", tmp_path / "device").status == "updated"
         shelf.put(2)

@@ -16,10 +16,14 @@ import pytest
 
 from model_training.errors import DataError, TrainingError
 from model_training.evaluation.measure import measure
+from model_training.packaging import bundle as packaging
 from model_training.packaging.bundle import make_bundle
+from model_training.workspaces.base import silent
 from scoring.bundle import load_bundle
 from scoring.detector import Detector
-from scoring.edge.selftest import check_golden
+from scoring.edge.room import MIB, needed_memory
+from scoring.edge.selftest import check_golden, self_test
+from scoring.errors import SelfTestError, UntestedError
 from tests.packaging.conftest import Made
 from tests.packaging.shapes import LABELS
 
@@ -154,9 +158,45 @@ def again(made: Made, folder: Path, **changes: Any) -> Any:
     return make_bundle(trial, folder=folder, **arguments)
 
 
-def test_made_again_it_is_the_same_but_for_the_hour(made: Made, tmp_path: Path) -> None:
+def test_made_again_it_is_the_same_but_for_the_hour_and_the_memory(made: Made, tmp_path: Path) -> None:
     other = again(made, tmp_path / "other")
-    assert other.manifest | {"created_at": ""} == made.bundle.manifest | {"created_at": ""}
+    ours, theirs = (each | {"created_at": "", "runtime": {}} for each in (made.bundle.manifest, other.manifest))
+    assert ours == theirs
+    assert other.manifest["runtime"].keys() == made.bundle.manifest["runtime"].keys()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
+def test_it_states_the_memory_that_its_golden_run_took(made: Made, tmp_path: Path) -> None:
+    """A device asks for it before it downloads."""
+    manifest = load_bundle(made.bundle.path).manifest
+    stated, how = needed_memory(manifest)
+    assert how == "its manifest states it" and stated % MIB == 0
+    took = self_test(made.bundle.path).memory_bytes
+    assert took is not None and abs(took - stated) < stated / 4
+
+
+def test_where_it_cannot_be_measured_no_memory_is_stated(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(folder: Path, **_: Any) -> Any:
+        raise UntestedError("no answer within 600 s")
+
+    shutil.copytree(made.bundle.path, tmp_path / "bundle")
+    plain = {key: value for key, value in made.bundle.manifest["runtime"].items() if key != "memory_bytes"}
+    monkeypatch.setattr(packaging, "self_test", busy)
+    said: list[str] = []
+    manifest = {**made.bundle.manifest, "runtime": plain}
+    written = packaging._stating_memory(tmp_path / "bundle", manifest, lambda event: said.append(event.text))
+    assert written["runtime"] == plain
+    assert said == ["the manifest states no memory: no answer within 600 s"]
+    assert load_bundle(tmp_path / "bundle").manifest.raw == written
+
+
+def test_one_that_does_not_give_its_own_golden_answers_is_not_made(made: Made, tmp_path: Path) -> None:
+    shutil.copytree(made.bundle.path, tmp_path / "bundle")
+    (tmp_path / "bundle" / "golden" / "expected.json").write_text("{}")
+    with pytest.raises(SelfTestError, match="names no images"):
+        packaging._stating_memory(tmp_path / "bundle", dict(made.bundle.manifest), silent)
 
 
 def test_a_finished_one_is_kept_and_a_damaged_one_is_not_trusted(made: Made, tmp_path: Path) -> None:

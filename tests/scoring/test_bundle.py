@@ -139,6 +139,8 @@ def test_ordinary_paths_pass() -> None:
     [
         ({"schema": 2}, IncompatibleError),
         ({"schema": None}, IncompatibleError),
+        ({"task": "image_classification"}, IncompatibleError),  # it would be served as a detector
+        ({"task": "image_instance_segmentation"}, IncompatibleError),
         ({"labels": []}, IntegrityError),
         ({"labels": ["a", "a"]}, IntegrityError),
         ({"labels": [1]}, IntegrityError),

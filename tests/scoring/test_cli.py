@@ -117,6 +117,8 @@ def test_json_only(shelf: Shelf, photos: Path, capsys: pytest.CaptureFixture[str
         (["photos", "--model", "Caps:x"], 2, "whole number"),
         (["photos", "--bundle", "photos"], 1, "not a bundle"),
         (["photos", "--model", "Caps", "--out", "photos/red.png"], 2, "found a file"),
+        (["photos", "--model", "Caps", "--provider", "gpu"], 2, "expected a provider of cpu, cuda"),
+        (["photos", "--model", "Caps", "--provider", "openvino"], 6, "no provider openvino"),
     ],
 )
 def test_what_cannot_be_done_is_said(
@@ -147,4 +149,6 @@ def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
         main(["score", "--help"])
     assert caught.value.code == 0
     printed = capsys.readouterr().out
-    assert all(option in printed for option in ("--model", "--bundle", "--threshold", "--out", "--threads"))
+    assert all(
+        option in printed for option in ("--model", "--bundle", "--threshold", "--out", "--threads", "--provider")
+    )

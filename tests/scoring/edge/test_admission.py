@@ -49,7 +49,7 @@ class Site:
 
 @pytest.fixture
 def site(shelf: Any, tmp_path: Path, signer: Callable[[str], Signer], monkeypatch: pytest.MonkeyPatch) -> Site:
-    monkeypatch.setattr("scoring.edge.pull.self_test", lambda folder: None)
+    monkeypatch.setattr("scoring.edge.pull.self_test", lambda folder, **_: None)
     return Site(shelf, tmp_path, signer)
 
 

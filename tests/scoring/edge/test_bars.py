@@ -103,7 +103,7 @@ def place(
     with serve(tmp_path / "pub", tls[1]) as (url, server):
         place = Place(shelf, tmp_path / "pub", device, url, server, signer("a"), capsys)
         with monkeypatch.context() as patch:
-            patch.setattr("scoring.edge.pull.self_test", lambda folder: None)
+            patch.setattr("scoring.edge.pull.self_test", lambda folder, **_: None)
             place.publish(1)
             assert place.pull()[0] == 0
         yield place

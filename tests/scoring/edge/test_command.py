@@ -15,7 +15,7 @@ from scoring.edge.store import Store
 @pytest.fixture
 def run(shelf: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     """`run("latest")` gives the exit code, the last line's JSON (None if there is none) and what stderr says."""
-    monkeypatch.setattr("scoring.edge.pull.self_test", lambda folder: None)
+    monkeypatch.setattr("scoring.edge.pull.self_test", lambda folder, **_: None)
 
     def pulled(version: str) -> tuple[int, Any, str]:
         code = main(["model", "pull", "Caps", "--version", version, "--to", str(tmp_path / "device")])

@@ -32,7 +32,9 @@ from scoring.errors import SelfTestError, StorageError
 def _in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """These tests pull hundreds of times; what a power cut leaves is not what they are about."""
     monkeypatch.setattr("os.fsync", lambda handle: None)
-    monkeypatch.setattr("scoring.edge.pull.self_test", lambda folder: None)  # reads only, and is a process each time
+    monkeypatch.setattr(
+        "scoring.edge.pull.self_test", lambda folder, **_: None
+    )  # reads only, and is a process each time
 
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

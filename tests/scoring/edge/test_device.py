@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -47,13 +48,27 @@ def device(shelf: Any, tmp_path: Path, signer: Callable[[str], Signer]) -> Devic
 
 
 @pytest.fixture
-def server(device: Device) -> Iterator[str]:
-    """`cva serve` of what the device has, looking for a new version all the time."""
+def keys(tmp_path: Path) -> Path:
+    """As the server reads them: two while they change over."""
+    path = tmp_path / "keys"
+    path.touch(0o600)
+    path.write_text(f"{'new-' * 8}\n{'old-' * 8}\n")
+    return path
+
+
+@pytest.fixture
+def server(device: Device, keys: Path) -> Iterator[str]:
+    """`cva serve` with keys, of what the device has, looking for a new version all the time."""
     assert main(device.pull()) == 0
     command = [sys.executable, "-m", "model_training.cli.main", "serve", "--bundle", str(device.store.root / "current")]
     more = ["--port", "0", "--reload-seconds", "0.05", "--threads", "1"]
     process = subprocess.Popen(
-        [*command, *more], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [*command, *more],
+        cwd=ROOT,
+        env={**os.environ, "CVA_KEYS_FILE": str(keys)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     )
     try:
         assert process.stdout is not None
@@ -75,33 +90,51 @@ def test_pulling_needs_the_light_packages_alone(device: Device) -> None:
     assert device.store.current() == 1
 
 
-def test_a_real_server_takes_the_new_version_up(device: Device, server: str) -> None:
+def test_a_real_server_takes_the_new_version_up(
+    device: Device, server: str, keys: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without one of its keys nobody can see which version it serves: that is said, and nothing is changed."""
     device.publish(2)
-    assert main(device.pull("--health-url", server, "--health-seconds", "60")) == 0
+    asked = device.pull("--health-url", server, "--health-seconds", "60")
+    assert main(asked) == 2
+    assert "--health-key-file" in capsys.readouterr().err
+    state = device.store.state()
+    assert (device.store.current(), state.current, state.rejected, device.store.folder(2).exists()) == (1, 1, {}, False)
+    keys.chmod(0o644)
+    assert main([*asked, "--health-key-file", str(keys)]) == 2
+    assert "others may read it" in capsys.readouterr().err
+    keys.chmod(0o600)
+    monkeypatch.setenv("CVA_KEYS_FILE", str(keys))
+    assert main(asked) == 0
     assert (device.store.current(), device.store.state().current) == (2, 2)
 
 
-def test_a_real_server_of_another_model_never_does(device: Device, server: str, tmp_path: Path) -> None:
+def test_a_real_server_of_another_model_never_does(device: Device, server: str, keys: Path, tmp_path: Path) -> None:
     """A second device's puller asks the first one's server: its version does not go live there."""
     device.publish(2)
     other = tmp_path / "other"
     arguments = [str(other) if each == str(device.dest) else each for each in device.pull()]
-    assert main([*arguments, "--health-url", server, "--health-seconds", "0.2"]) == 5
+    assert main([*arguments, "--health-url", server, "--health-seconds", "0.2", "--health-key-file", str(keys)]) == 5
     assert Store(other / "Caps").current() is None
     assert device.store.current() == 1
 
 
-def test_score_opens_what_a_trusted_key_signed(
+def test_a_pulled_version_is_opened_only_as_a_pinned_key_signed_it(
     device: Device, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """By every command, whether the keys are named or lie in the store."""
     assert main(device.pull()) == 0
     Image.new("RGB", (40, 20), (200, 150, 10)).save(tmp_path / "p.png")
     current = device.store.root / "current"
-    trusted = ["--trusted-keys", str(device.dest / "trusted_keys.json")]
+    pinned = device.dest / "trusted_keys.json"
+    trusted = ["--trusted-keys", str(pinned)]
     assert main(["score", "p.png", "--bundle", str(current), *trusted]) == 0
     capsys.readouterr()
     assert main(["score", "p.png", "--model", "Caps", *trusted]) == 2
     (current / "release.sig").unlink()
+    for more in (trusted, []):
+        assert main(["score", "p.png", "--bundle", str(current), *more]) == 4
+        assert main(["batch", "p.png", "--bundle", str(current), "--out", "rows", *more]) == 4
+        assert "not signed" in capsys.readouterr().err
+    pinned.unlink()
     assert main(["score", "p.png", "--bundle", str(current)]) == 0
-    assert main(["score", "p.png", "--bundle", str(current), *trusted]) == 4
-    assert "not signed" in capsys.readouterr().err

@@ -34,11 +34,11 @@ def go(
     shelf: Any, tmp_path: Path, server: tuple[str, Behaviour], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Any]:
     """`go()` pulls the latest version with a window of a moment; `follows` makes the server serve `current`."""
-    monkeypatch.setattr("scoring.edge.pull.self_test", lambda folder: None)
+    monkeypatch.setattr("scoring.edge.pull.self_test", lambda folder, **_: None)
 
-    def run(word: str = "latest", *, follows: bool = True, seconds: float = 0.2) -> Any:
+    def run(word: str = "latest", *, follows: bool = True, seconds: float = 0.2, key: str = "") -> Any:
         server[1].change = (lambda path, data: answer(path, data, tmp_path)) if follows else lambda path, data: data
-        health = Health(server[0], seconds, pause=0.02)
+        health = Health(server[0], seconds, pause=0.02, key=key)
         return pull(LocalRegistry(shelf.models), "Caps", word, tmp_path / "device", health=health)
 
     return run
@@ -115,6 +115,50 @@ def test_what_is_live_is_not_asked_about_again(
     (store.root / "versions/1/labels.json").write_text("")
     assert go(follows=False).status == "updated"  # mended
     assert (len(server[1].seen), store.current()) == (asked, 1)
+
+
+def test_a_server_that_refuses_the_key_is_seen_before_anything_changes(
+    shelf: Any, go: Callable[..., Any], store: Store, server: tuple[str, Behaviour]
+) -> None:
+    shelf.put(1)
+    server[1].key = "sesame-" * 4
+    for key, words in (("", "answers only to those who show a key"), ("another", "refuses the key")):
+        with pytest.raises(UsageError, match=words) as caught:
+            go(key=key)
+        assert server[1].key not in f"{caught.value} {caught.value!r}"
+        assert (store.current(), list(store.versions.iterdir()), store.state()) == (None, [], State())
+    assert go(key=server[1].key).version == 1
+    shelf.put(2)
+    with pytest.raises(UsageError):
+        go()
+    assert (store.current(), store.state().rejected) == (1, {})
+    assert go(key=server[1].key).version == 2
+
+
+def test_a_key_that_is_refused_only_after_the_swap_says_nothing_about_the_version(
+    shelf: Any, go: Callable[..., Any], store: Store, server: tuple[str, Behaviour]
+) -> None:
+    """The server starts with the first version, and has keys."""
+    shelf.put(1)
+    told = server[1]
+    told.faults.append((503, {}))  # not there when it is asked before
+
+    def lock(text: str) -> None:
+        told.key = "sesame-" * 4 if "waiting" in text else ""
+
+    health = Health(server[0], 0.2, pause=0.02)
+    with pytest.raises(UsageError, match="answers only to those"):
+        pull(LocalRegistry(shelf.models), "Caps", "1", store.root.parent, health=health, say=lock)
+    assert (store.current(), list(store.versions.iterdir()), store.state().rejected) == (None, [], {})
+    assert go(key=told.key).version == 1
+
+
+def test_a_key_goes_nowhere_else(server: tuple[str, Behaviour]) -> None:
+    url, told = server
+    told.faults += [(200, {}), (307, {"Location": f"{url}/metadata"})]
+    assert "with manifest None" in Health(url, key="sesame").look(1, "a")
+    assert [path for path, _ in told.seen] == ["/health/ready", "/metadata"]
+    assert "sesame" not in repr(Health(url, key="sesame"))
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,7 @@ def test_killed_at_every_step(
     shelf: Any, signer: Callable[[str], Signer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: str
 ) -> None:
     """Whenever it dies, every version that the index names is whole for devices, and the next publishing ends well."""
-    monkeypatch.setattr("scoring.edge.pull.self_test", lambda folder: None)
+    monkeypatch.setattr("scoring.edge.pull.self_test", lambda folder, **_: None)
     monkeypatch.setattr("os.fsync", lambda handle: None)
     key, source = signer("a"), LocalRegistry(shelf.models)
     clean, to = tmp_path / "clean", tmp_path / "pub"

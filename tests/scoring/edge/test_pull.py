@@ -8,12 +8,14 @@ import subprocess
 import sys
 from collections import namedtuple
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scoring.bundle import load_bundle, write_manifest
+from scoring.edge.backoff import LONGEST
 from scoring.edge.pull import pull
 from scoring.edge.registry import LocalRegistry
 from scoring.edge.result import PullResult
@@ -25,6 +27,7 @@ from scoring.errors import (
     NotFoundError,
     SelfTestError,
     StorageError,
+    UntestedError,
     UsageError,
 )
 
@@ -33,13 +36,17 @@ from scoring.errors import (
 def get(shelf: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., PullResult]:
     """`get("latest")` pulls; the self-test runs only where a test asks for it, as it is a process of its own."""
 
-    def run(version: str = "latest", *, tested: bool = False, **options: Any) -> PullResult:
+    def run(version: str = "latest", *, tested: bool = False, self_test: Any = _passes, **options: Any) -> PullResult:
         with monkeypatch.context() as patch:
             if not tested:
-                patch.setattr("scoring.edge.pull.self_test", lambda folder: None)
+                patch.setattr("scoring.edge.pull.self_test", self_test)
             return pull(LocalRegistry(shelf.models), "Caps", version, tmp_path / "device", **options)
 
     return run
+
+
+def _passes(folder: Path, **_: Any) -> None:
+    pass
 
 
 def device(tmp_path: Path) -> Path:
@@ -157,9 +164,89 @@ def test_a_failed_self_test_is_remembered(shelf: Any, get: Callable[..., PullRes
     assert Store(device(tmp_path)).state().rejected == {}
 
 
+def test_what_could_not_be_tried_is_tried_again_by_itself_and_later_each_time(
+    shelf: Any, get: Callable[..., PullResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device that was busy: no verdict on the version, and no download at every tick of a timer."""
+    shelf.put(1)
+    get()
+    shelf.put(2)
+    now = [datetime(2026, 5, 1, 10, tzinfo=timezone.utc)]
+    monkeypatch.setattr("scoring.edge.backoff._now", lambda: now[0])
+    store, tries = Store(device(tmp_path)), []
+
+    def busy(folder: Path, **_: Any) -> None:
+        tries.append(folder)
+        raise UntestedError("the self-test failed: no answer within 120 s")
+
+    for minutes, count in ((0, 1), (9, 1), (2, 2), (19, 2), (2, 3)):
+        now[0] += timedelta(minutes=minutes)
+        with pytest.raises(UntestedError, match="no answer within 120 s") as caught:
+            get(self_test=busy)
+        assert caught.value.exit_code == 5
+        assert (len(tries), store.current(), store.state().rejected) == (count, 1, {})
+        assert (listing(store.versions), listing(store.incoming)) == (["1"], [])
+    with pytest.raises(UntestedError, match="is not tried now: it is tried again after 2026-05-01T11:"):
+        get(dry_run=True)
+    with pytest.raises(UntestedError):
+        get("2", insist=False, self_test=busy)  # a server that looks all the time
+    assert get("2").version == 2  # a person who asks by number
+    assert store.state().postponed == {}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        None,
+        [],
+        {"times": "many", "until": "2026-05-01T10:05:00+00:00"},
+        {"times": 1, "until": "2026-05-01T09:59:00+00:00", "why": "x"},
+        {"times": 1, "until": "2027-05-01T10:05:00+00:00", "why": "x"},  # the clock was set back
+        {"times": 1, "until": "2026-05-01T10:05:00", "why": "x"},
+        {"times": 10**9, "until": "soon"},
+    ],
+)
+def test_whatever_a_state_says_of_waiting_a_version_is_tried_in_the_end(
+    shelf: Any, get: Callable[..., PullResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: Any
+) -> None:
+    now = datetime(2026, 5, 1, 10, tzinfo=timezone.utc)
+    monkeypatch.setattr("scoring.edge.backoff._now", lambda: now)
+    digest = shelf.put(1) and LocalRegistry(shelf.models).resolve("Caps", "1").manifest_sha256
+    device(tmp_path).mkdir(parents=True)
+    state = device(tmp_path) / "state.json"
+    state.write_text(json.dumps({"schema": 1, "postponed": {digest: entry}}))
+
+    def busy(folder: Path, **_: Any) -> None:
+        raise UntestedError("no answer")
+
+    with pytest.raises(UntestedError):
+        get(self_test=busy)
+    until = datetime.fromisoformat(json.loads(state.read_text())["postponed"][digest]["until"])
+    assert now < until <= now + LONGEST
+
+
+@pytest.mark.parametrize(("provider", "code"), [("nonsense", 2), ("openvino", 6)])
+def test_a_provider_that_is_not_here_is_seen_before_the_download(
+    shelf: Any, get: Callable[..., PullResult], tmp_path: Path, provider: str, code: int
+) -> None:
+    shelf.put(1)
+    with pytest.raises((UsageError, IncompatibleError), match=provider) as caught:
+        get(provider=provider)
+    assert caught.value.exit_code == code
+    assert Store(device(tmp_path)).state().rejected == {}
+
+
+def test_the_self_test_runs_on_the_provider_that_will_serve(shelf: Any, get: Callable[..., PullResult]) -> None:
+    shelf.put(1)
+    asked: list[str] = []
+    get(provider="cpu", self_test=lambda folder, provider: asked.append(provider))
+    assert asked == ["cpu"]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
+        {"task": "image_classification"},
         {"runtime": {"onnxruntime": ">=99"}},
         {"runtime": {"onnxruntime": ">=1.20", "architectures": ["riscv64"]}},
         {"postprocess": {"kind": "cva", "iou": 0.5, "score_threshold": 0.3, "max_boxes": 3}, "schema": 7},

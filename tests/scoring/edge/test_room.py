@@ -29,11 +29,13 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Non
     monkeypatch.setattr(room, "_MEMINFO", tmp_path / "meminfo")
     monkeypatch.setattr(room, "_CGROUP", tmp_path)
 
-    def tell(available: int | None, limit: str = "max", used: int = 0) -> None:
+    def tell(available: int | None, limit: str = "max", used: int = 0, cache: tuple[int, int] = (0, 0)) -> None:
         line = "" if available is None else f"MemTotal: 99 kB\nMemAvailable: {available * 1024} kB\n"
         (tmp_path / "meminfo").write_text(line)
         (tmp_path / "memory.max").write_text(f"{limit}\n")
         (tmp_path / "memory.current").write_text(f"{used * MIB}\n")
+        lines = {"anon": 7, "file": sum(cache), "inactive_file": cache[0], "active_file": cache[1], "inactive_anon": 5}
+        (tmp_path / "memory.stat").write_text("".join(f"{name} {size * MIB}\n" for name, size in lines.items()))
 
     return tell
 
@@ -49,6 +51,19 @@ def test_the_least_of_system_and_container_counts(system: Callable[..., None], t
     assert room.available_memory() is None
     (tmp_path / "meminfo").unlink()
     assert room.available_memory() is None
+
+
+def test_cached_files_are_no_use_of_memory(system: Callable[..., None], tmp_path: Path) -> None:
+    """What was just downloaded lies in the cache: it gives way."""
+    system(100, limit=str(80 * MIB), used=79, cache=(40, 10))
+    assert room.available_memory() == 51 * MIB
+    system(100, limit=str(80 * MIB), used=30, cache=(70, 70))  # more than there can be
+    assert room.available_memory() == 80 * MIB
+    (tmp_path / "memory.stat").write_text("inactive_file\nactive_file much\n")
+    assert room.available_memory() == 50 * MIB
+    (tmp_path / "memory.stat").unlink()
+    system(100, limit=str(80 * MIB), used=90)
+    assert room.available_memory() == 0
 
 
 def test_memory_is_what_the_manifest_states_or_three_times_the_graph(

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from scoring.edge.selftest import compare, self_test
-from scoring.errors import SelfTestError
+from scoring.edge.selftest import RESERVED, compare, memory_limit, self_test
+from scoring.errors import UntestedError
 
 TOLERANCE = {"box": 0.01, "score": 0.02}
 
@@ -49,6 +49,22 @@ def test_the_threshold_of_the_label_counts() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's limits")
 def test_it_takes_no_more_memory_than_it_may(tiny_bundle: Callable[..., Path]) -> None:
     bundle = tiny_bundle()
-    self_test(bundle, memory=2 << 30)
-    with pytest.raises(SelfTestError):
-        self_test(bundle, memory=8 << 20)
+    took = self_test(bundle, memory=2 << 30)
+    assert took.images == 1
+    assert took.memory_bytes is not None and 10 << 20 < took.memory_bytes < 2 << 30
+    for little in (0, 8 << 20):  # none at all is not as much as you like
+        with pytest.raises(UntestedError, match="more memory than the"):
+            self_test(bundle, memory=little)
+
+
+def test_what_is_available_now_is_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    for available, limit in ((0, RESERVED), (5, RESERVED + 5), (None, None)):
+        monkeypatch.setattr("scoring.edge.room.available_memory", lambda value=available: value)
+        assert memory_limit(None) == limit
+    assert memory_limit(0) == 0
+
+
+def test_a_provider_that_does_not_start_is_no_fault_of_the_bundle(tiny_bundle: Callable[..., Path]) -> None:
+    """And it is the provider that will serve, not always the processor."""
+    with pytest.raises(UntestedError, match="no provider openvino"):
+        self_test(tiny_bundle(), provider="openvino")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from scoring.edge.registry import read_up_to
 from scoring.edge.static import StaticRegistry
 from scoring.edge.web import WebFolder, retry_after
 from scoring.errors import CvaError, IntegrityError, NotFoundError, OfflineError, UsageError
-from tests.scoring.edge.webserver import Behaviour, serve
+from tests.scoring.edge.webserver import Behaviour, serve, tag_of
 
 DATA = bytes(range(256)) * 40
 
@@ -51,7 +52,7 @@ def test_a_dropped_line_is_taken_up_where_it_ended(
     assert read(folder(url, waited)) == DATA
     asked = [headers.get("range") for _, headers in told.seen]
     assert asked[:2] == [None, "bytes=4000-"]
-    assert told.seen[1][1]["if-match"] == '"1"'
+    assert told.seen[1][1]["if-match"] == tag_of(DATA)
 
 
 def test_a_line_that_always_drops_is_offline(server: tuple[str, Behaviour], waited: list[float]) -> None:
@@ -176,6 +177,35 @@ def test_an_index_has_a_ceiling(
     monkeypatch.setattr("scoring.edge.static.MAX_INDEX_BYTES", 4000)
     with pytest.raises(IntegrityError, match="at most 4000 bytes"):
         StaticRegistry(folder(url, waited)).resolve("Caps", "1")
+
+
+@pytest.mark.parametrize("tags", [{}, {"ETag": 'W/"7"'}, {"ETag": ""}], ids=["strong", "weak", "none"])
+def test_an_index_is_sent_again_only_when_it_changed(
+    server: tuple[str, Behaviour], waited: list[float], tags: dict[str, str]
+) -> None:
+    url, told = server
+    registry = StaticRegistry(folder(url, waited))
+    put_index(told.root, 1)
+    told.headers = tags
+    first = registry.resolve("Caps", "latest")
+    assert [registry.resolve("Caps", word) for word in ("latest", "1", "")] == [first] * 3
+    assert told.answered == ([200] * 4 if tags == {"ETag": ""} else [200, 304, 304, 304])
+    put_index(told.root, 2)
+    told.headers = {}
+    assert registry.resolve("Caps", "latest").version == 2
+    assert told.answered[-1] == 200
+
+
+def put_index(folder: Path, *versions: int) -> None:
+    entries = {str(each): {"path": f"Caps/{each}", "manifest_sha256": f"{each}" * 64} for each in versions}
+    (folder / "registry.json").write_text(json.dumps({"schema": 1, "models": {"Caps": {"versions": entries}}}))
+
+
+def test_what_nobody_asked_for_is_no_answer(server: tuple[str, Behaviour], waited: list[float]) -> None:
+    url, told = server
+    told.faults = [(304, {})]
+    with pytest.raises(OfflineError, match="304"):
+        StaticRegistry(folder(url, waited)).resolve("Caps", "latest")
 
 
 def test_a_sas_is_a_query_and_a_token_a_header(server: tuple[str, Behaviour], waited: list[float]) -> None:

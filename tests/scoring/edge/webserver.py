@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import ipaddress
 import ssl
 import threading
@@ -27,17 +28,25 @@ class Behaviour:
     ranges: bool = True
     sas: str = ""
     token: str = ""
+    key: str = ""  # asked for as x-api-key, by /metadata alone, as a server with keys does
     trickle: float = 0.0  # seconds between two bytes
     headers: dict[str, str] = field(default_factory=dict)
     seen: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    answered: list[int] = field(default_factory=list)  # the status of each
     change: Callable[[str, bytes], bytes] = lambda path, data: data
 
-    def refuses(self, query: str, headers: dict[str, str]) -> int:
+    def refuses(self, path: str, query: str, headers: dict[str, str]) -> int:
+        if self.key and path == "/metadata" and headers.get("x-api-key") != self.key:
+            return 401
         if self.sas and query != self.sas:
             return 403
         if self.token and headers.get("authorization") != f"Bearer {self.token}":
             return 401
         return 0
+
+
+def tag_of(data: bytes) -> str:
+    return f'"{hashlib.sha256(data).hexdigest()[:16]}"'
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -49,7 +58,7 @@ class _Handler(BaseHTTPRequestHandler):
         told, parts = self.behaviour, urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
         told.seen.append((self.path, headers))
-        status, extra = told.faults.pop(0) if told.faults else (told.refuses(parts.query, headers), {})
+        status, extra = told.faults.pop(0) if told.faults else (told.refuses(parts.path, parts.query, headers), {})
         if status:
             self._answer(status, b"", extra)
             return
@@ -60,15 +69,20 @@ class _Handler(BaseHTTPRequestHandler):
         self._file(told.change(unquote(parts.path).lstrip("/"), path.read_bytes()), headers)
 
     def _file(self, data: bytes, headers: dict[str, str]) -> None:
-        told, extra, status = self.behaviour, {"ETag": '"1"'}, 200
+        told, status = self.behaviour, 200
+        extra = {"ETag": tag_of(data), **told.headers}
+        if headers.get("if-none-match") == extra["ETag"]:
+            self._answer(304, b"", extra)
+            return
         if told.ranges and "range" in headers:
             start = int(headers["range"].removeprefix("bytes=").rstrip("-"))
             extra["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
             data, status = data[start:], 206
-        self._answer(status, data, {**extra, **told.headers})
+        self._answer(status, data, extra)
 
     def _answer(self, status: int, data: bytes, extra: dict[str, str]) -> None:
         told = self.behaviour
+        told.answered.append(status)
         self.send_response(status)
         for name, value in {"Content-Length": str(len(data)), **extra}.items():
             self.send_header(name, value)

@@ -404,6 +404,23 @@ def test_azureml_model_dir_holds_the_bundle_or_is_it(tiny_bundle: Make, tmp_path
         bundle_in(tmp_path / "mount")
 
 
+@pytest.mark.parametrize("links", [True, False], ids=["a link", "a file, where links cannot be made"])
+def test_azureml_model_dir_may_be_what_a_pull_keeps(tiny_bundle: Make, tmp_path: Path, links: bool) -> None:
+    """As a container's /models is; a new version there is found."""
+    store = tmp_path / "kept"
+    for version in (1, 2):
+        tiny_bundle(f"kept/versions/{version}", created_at=f"2026-05-0{version}T10:00:00Z")
+    source = None
+    for version in ("1", "2"):
+        if links:
+            (store / "next").symlink_to(f"versions/{version}")
+            (store / "next").replace(store / "current")
+        else:
+            (store / "CURRENT").write_text(version)
+        source = source or open_source(environ={"AZUREML_MODEL_DIR": str(store)})
+        assert served(source).version == version
+
+
 def test_the_experiment_s_name_is_the_model_s_where_none_is_given(shelf: Shelf) -> None:
     shelf.put(4)
     assert open_source(environ={"EXPERIMENT_NAME": "Caps"}).find().version == "4"
