@@ -5,11 +5,14 @@ Knows nothing about where the workspace is and prints nothing. Called again with
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from model_training.data.rows import Row
 from model_training.errors import DataError
 from model_training.workspaces.base import Event, Reporter, Workspace, silent
 from scoring.batch.inputs import Item
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from scoring.batch.journal import Totals
 
 EVERY = 100  # images between two words of progress
+FETCHES = 8  # at once: small files wait for the network, not for a core
+AHEAD = 4 * FETCHES  # images that are fetched, or being fetched, before they are asked for
 
 
 @dataclass(frozen=True)
@@ -59,13 +64,14 @@ def score_dataset(
     rows = workspace.datasets.rows(dataset)
     reporter(Event("stage", f"score the {len(rows)} images of {dataset.reference} with {model.reference}"))
 
-    def inputs() -> Iterator[Item]:
-        for row in rows:
-            yield Item(row.file_name or row.image_url, _path(workspace, row.image_url, dataset.path / "data.jsonl"))
+    def fetch(row: Row) -> Item:
+        return Item(row.file_name or row.image_url, _path(workspace, row.image_url, dataset.path / "data.jsonl"))
 
     header = {"model": model.reference, "manifest_sha256": sha256_of(model.path / "manifest.json")}
     scorer = Scorer(Detector.load(load_bundle(model.path)), model.reference)
-    done = run_batch(scorer, inputs, folder, header, workers=cores(), tell=_progress(reporter, len(rows)))
+    done = run_batch(
+        scorer, lambda: fetched_ahead(rows, fetch), folder, header, workers=cores(), tell=_progress(reporter, len(rows))
+    )
     totals = done.totals
     if totals.images and totals.failed == totals.images:
         raise DataError(
@@ -75,6 +81,22 @@ def score_dataset(
     return ScoredDataset(
         dataset.reference, model.name, model.version, totals.images, totals.failed, totals.boxes, folder
     )
+
+
+def fetched_ahead(rows: Iterable[Row], fetch: Callable[[Row], Item]) -> Iterator[Item]:
+    """In the order of the rows, some fetched at once, never more than AHEAD of what was asked for."""
+    waiting: deque[Future[Item]] = deque()
+    with ThreadPoolExecutor(FETCHES, thread_name_prefix="fetch") as pool:
+        try:
+            for row in rows:
+                waiting.append(pool.submit(fetch, row))
+                if len(waiting) == AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for each in waiting:
+                each.cancel()
 
 
 def _path(workspace: Workspace, image_url: str, beside: Path) -> str:
