@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     top = step_parser("scores every image of a data set with a registered model")
     args = top.parse_args(argv)
-    return host(args.sdk, lambda workspace, run_id: score(workspace, run_id, args))
+    return host(args, lambda workspace, run_id: score(workspace, run_id, args))
 
 
 def score(workspace: AzureWorkspace, run_id: str, args: argparse.Namespace) -> dict[str, Any]:

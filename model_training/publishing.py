@@ -17,6 +17,7 @@ from pathlib import Path
 
 from model_training.settings import Settings
 from model_training.workspaces.azureml.service import StepCode
+from model_training.workspaces.azureml.step_environment import environment_version
 from scoring.errors import NotFoundError, UsageError
 from scoring.files import write_bytes
 
@@ -110,13 +111,19 @@ def step_code(staged: Staged, settings: Settings, kind: str = "training", argume
     return StepCode(
         folder=staged.folder,
         script=SCRIPTS[kind],
-        arguments=("--sdk", settings.azureml_sdk, *arguments),
+        arguments=("--sdk", settings.azureml_sdk, *_made_of(staged, settings.aml_env_name), *arguments),
         environment=settings.aml_env_name,
         requirements=staged.folder / REQUIREMENTS,
         python=PYTHON,
         compute=settings.aml_cpu_cluster_name,
         sha256=staged.sha256,
     )
+
+
+def _made_of(staged: Staged, environment: str) -> tuple[str, ...]:
+    """What the step says of itself in the lineage of the model that it registers."""
+    version = environment_version(PYTHON, staged.folder / REQUIREMENTS)
+    return ("--environment", f"{environment}:{version}", "--source-sha256", staged.sha256)
 
 
 def _digest(folder: Path, files: Sequence[Path]) -> str:

@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     top.add_argument("--cluster", required=True, help="the GPU cluster that the AutoML run goes to")
     top.add_argument("--job", type=Path, default=Path("job.yml"), help="the job file that was published")
     args = top.parse_args(argv)
-    return host(args.sdk, lambda workspace, run_id: train(workspace, run_id, args))
+    return host(args, lambda workspace, run_id: train(workspace, run_id, args))
 
 
 def train(workspace: AzureWorkspace, run_id: str, args: argparse.Namespace) -> dict[str, Any]:

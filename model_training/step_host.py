@@ -32,12 +32,14 @@ def step_parser(description: str) -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(description=description)
     top.add_argument("--sdk", choices=("v1", "v2"), required=True, help="the generation it was published with")
     top.add_argument("--git-commit", default="", help="of the code that was published")
+    top.add_argument("--source-sha256", default="", help="of every file that was published")
+    top.add_argument("--environment", default="", help="NAME:VERSION that it was published to run in")
     top.add_argument("--dataset-name", required=True)
     top.add_argument("--model-name", required=True)
     return top
 
 
-def host(generation: str, work: Work) -> int:
+def host(args: argparse.Namespace, work: Work) -> int:
     """Do the work of this run; returns the exit code.
 
     The result is kept with the run and is the last line printed. A failure is said on stderr and kept with the run,
@@ -45,7 +47,7 @@ def host(generation: str, work: Work) -> int:
     """
     signal.signal(signal.SIGTERM, _stop)
     try:
-        workspace, run_id = open_here(generation, os.environ)
+        workspace, run_id = open_here(args, os.environ)
         runs = [run_id, *_above(workspace, run_id)]
     except CvaError as error:
         return _failed(error)
@@ -64,7 +66,7 @@ def host(generation: str, work: Work) -> int:
     return 0
 
 
-def open_here(generation: str, environ: Mapping[str, str]) -> tuple[AzureWorkspace, str]:
+def open_here(args: argparse.Namespace, environ: Mapping[str, str]) -> tuple[AzureWorkspace, str]:
     """The workspace that this run belongs to, and the run's id. Raises: UsageError outside of a run."""
     from model_training.workspaces.azureml.service import Place
     from model_training.workspaces.azureml.training import NEWEST
@@ -76,7 +78,9 @@ def open_here(generation: str, environ: Mapping[str, str]) -> tuple[AzureWorkspa
         raise UsageError(f"this is no run of Azure ML: {', '.join(missing)} not set", hint="submit the endpoint")
     place = Place(*(environ[name] for name in PLACE))
     newer = partial(connect, place, NEWEST)  # requirements/step.txt holds both
-    return AzureWorkspace(connect(place, generation), cache_folder(place), newer=newer), environ[RUN_ID]
+    step = {"environment": args.environment, "source_sha256": args.source_sha256}
+    service = connect(place, args.sdk)
+    return AzureWorkspace(service, cache_folder(place), newer=newer, step=step), environ[RUN_ID]
 
 
 def _above(workspace: AzureWorkspace, run_id: str) -> list[str]:

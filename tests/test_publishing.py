@@ -10,6 +10,7 @@ import pytest
 from model_training import publishing
 from model_training.publishing import stage, step_code
 from model_training.settings import Settings
+from model_training.workspaces.azureml.step_environment import environment_version
 from scoring.errors import NotFoundError, UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -105,9 +106,12 @@ def test_the_clone_of_the_settings_is_published_and_not_where_the_code_is_instal
 
 def test_the_step_is_said_with_the_settings(checkout: Path, tmp_path: Path) -> None:
     settings = Settings(aml_cpu_cluster_name="small", aml_env_name="env", azureml_sdk="v2")
-    code = step_code(stage(tmp_path / "staged", JOB, checkout), settings, arguments=["--git-commit", "abc"])
+    staged = stage(tmp_path / "staged", JOB, checkout)
+    code = step_code(staged, settings, arguments=["--git-commit", "abc"])
     assert (code.script, code.compute, code.environment) == ("model_training/step.py", "small", "env")
-    assert list(code.arguments) == ["--sdk", "v2", "--git-commit", "abc"]
+    environment = f"env:{environment_version('3.11', staged.folder / 'requirements/step.txt')}"
+    made_of = ["--environment", environment, "--source-sha256", staged.sha256]
+    assert list(code.arguments) == ["--sdk", "v2", *made_of, "--git-commit", "abc"]
     assert code.requirements.is_file()
     with pytest.raises(UsageError, match="batch-scoring"):
         step_code(stage(tmp_path / "other", JOB, checkout), settings, kind="serving")

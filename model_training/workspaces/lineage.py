@@ -19,11 +19,17 @@ PACKAGES = ("cv-accelerator", "torch", "numpy", "pillow", "onnx", "onnxruntime",
 SEEN_PARTS = ("train", "validation")  # validation chose the epoch and the threshold: it counts as seen
 
 
-def describe(manifest: Mapping[str, Any], run_id: str, seen: Iterable[str]) -> dict[str, Any]:
-    """Data, split, commit and seed as the manifest has them, the packages of this process, the images' hashes."""
+def describe(
+    manifest: Mapping[str, Any], run_id: str, seen: Iterable[str], step: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Data, split, commit and seed as the manifest has them, the packages of this process, the images' hashes.
+
+    `step`: what the published step that did it was made of, where one did: its environment, the hash of its files.
+    """
     source = manifest.get("source", {})
     facts = {key: source.get(key) for key in ("dataset", "split_sha256", "git_commit", "seed")}
-    return {"schema": 1, "run_id": run_id, **facts, "environment": environment(), "trained_on": pack(seen)}
+    made_by = {"step": dict(step)} if step else {}
+    return {"schema": 1, "run_id": run_id, **facts, "environment": environment(), **made_by, "trained_on": pack(seen)}
 
 
 def environment() -> dict[str, str]:

@@ -26,7 +26,11 @@ MAX_LINEAGE = 256 << 20  # bytes; 44 for each image
 
 
 class AzureModels:
-    def __init__(self, service: Service, cache: Cache, datasets: Callable[[], Datasets]) -> None:
+    def __init__(
+        self, service: Service, cache: Cache, datasets: Callable[[], Datasets], step: Mapping[str, str]
+    ) -> None:
+        """`step`: its `environment` and `source_sha256`, kept with what it registers; empty elsewhere."""
+        self._step = {key: value for key, value in step.items() if value}
         self._service = service
         self._cache = cache
         self._datasets = datasets
@@ -111,12 +115,12 @@ class AzureModels:
             decision = still_true(decision, model_versions.champion(_tags(there, name)))
             digest = sha256_of(staged / "manifest.json")
             seen = self._seen(manifest) if trained_on is None else trained_on
-            self._write_lineage(name, digest, lineage.describe(manifest, run_id, seen))
+            self._write_lineage(name, digest, lineage.describe(manifest, run_id, seen, self._step))
             asset = self._service.register_model(
                 name,
                 staged,
                 tags=tags_of(manifest, decision, run_id=run_id, manifest_sha256=digest),
-                properties={},
+                properties={f"cva_{key}": value for key, value in self._step.items()},
                 description=f"{manifest.get('algorithm')} for {', '.join(manifest.get('labels', []))}"[:1000],
             )
         return self.get(f"{name}:{asset.version}")

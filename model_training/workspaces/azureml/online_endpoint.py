@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model_training.workspaces.azureml.v2.client import Client
 from model_training.workspaces.azureml.step_environment import IMAGE
+from model_training.workspaces.azureml.v2.client import Client
 from model_training.workspaces.azureml.v2.errors import translated
 from model_training.workspaces.azureml.v2.naming import NAME_TAG, endpoint_name
 from scoring.errors import ConflictError, NotFoundError

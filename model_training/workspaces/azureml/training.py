@@ -23,7 +23,7 @@ NEWEST = "v2"
 
 
 class Training:
-    """`newer` connects SDK v2. Without it nothing is trained here, and the parts that v2 will read are the step's task."""
+    """`newer` connects SDK v2. Without it nothing is trained here, and parts for v2 are the step's task."""
 
     def __init__(self, service: Service, newer: Callable[[], Service] | None) -> None:
         self._own = service

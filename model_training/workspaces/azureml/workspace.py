@@ -5,7 +5,7 @@ Knows neither SDK: `open.py` chooses the service. `cache` is a folder of this ma
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,11 +33,13 @@ class AzureWorkspace:
         stage: Stage | None = None,
         patience: Patience | None = None,
         newer: Callable[[], Service] | None = None,
+        step: Mapping[str, str] | None = None,
     ) -> None:
         """`stage` makes a published step's code; without it nothing can be published. `newer` connects SDK v2 for what
-        v1 cannot train on (`training.py`).
+        v1 cannot train on (`training.py`). `step` is what the step that this is was made of, for its models' lineage.
         """
         self.service = service
+        self._step = step or {}
         self._newer = newer
         self.cache = Cache(cache / service.generation)  # the two registries of data sets count apart
         self._stage = stage
@@ -71,7 +73,7 @@ class AzureWorkspace:
     def models(self) -> AzureModels:
         from model_training.workspaces.azureml.models import AzureModels
 
-        return AzureModels(self.service, self.cache, lambda: self.datasets)
+        return AzureModels(self.service, self.cache, lambda: self.datasets, self._step)
 
     @cached_property
     def runs(self) -> AzureRuns:

@@ -13,7 +13,7 @@ from scoring.bundle import load_bundle
 from scoring.errors import ConflictError, CvaError, IntegrityError, NotFoundError, OfflineError, UsageError
 from tests.contracts.bundles import decision, tiny_bundle
 from tests.workspaces.azureml.azure_parts import opened
-from tests.workspaces.azureml.memory import Cloud
+from tests.workspaces.azureml.memory import Cloud, MemoryService
 
 SEEN = frozenset({"ab" * 32, "01" * 32})
 
@@ -85,6 +85,15 @@ def test_which_images_it_has_seen_lies_beside_the_bundle(
     model = other.get("M")
     assert other.trained_on(model) == SEEN
     assert (other.lineage(model)["git_commit"], other.lineage(model)["run_id"]) == ("abc", "r")
+
+
+def test_what_a_published_step_was_made_of_is_kept_with_its_model(cloud: Cloud, bundle: Bundle, tmp_path: Path) -> None:
+    made_of = {"environment": "env:0a1b", "source_sha256": "c" * 64}
+    step = AzureWorkspace(MemoryService(cloud), tmp_path / "step", step=made_of)
+    model = register(step, bundle)
+    assert step.models.lineage(model)["step"] == made_of
+    (asset,) = MemoryService(cloud).models("M")
+    assert asset.properties == {"cva_environment": "env:0a1b", "cva_source_sha256": "c" * 64}
 
 
 def test_promoting_is_one_tag_and_reversible(

@@ -1,4 +1,4 @@
-"""Which generation of the SDK an AutoML run of a v1 endpoint's step goes through, by its data set and its datastores."""
+"""Which generation of the SDK a v1 endpoint's step trains through, by its data set and its datastores."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_data_with_keys_stays_with_v1(cloud: Cloud, tmp_path: Path) -> None:
 def test_a_data_asset_of_v2_is_trained_on_through_v2(cloud: Cloud, tmp_path: Path) -> None:
     cloud.stores = {name: replace(store, holds_keys=True) for name, store in cloud.stores.items()}
     imported(cloud, tmp_path, "v2")
-    workspace, older, newer = step(cloud, tmp_path / "step")
+    workspace, older, _newer = step(cloud, tmp_path / "step")
     said: list[Event] = []
     workspace.datasets.split(workspace.datasets.get("caps"), said.append)
     train(workspace, begun(cloud))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from model_training.workspaces.azureml.service import PublishRequest, StepCode
+from model_training.workspaces.azureml.step_environment import IMAGE
 from model_training.workspaces.azureml.v2.naming import component_name, endpoint_name
 from scoring.errors import ConflictError, NotFoundError, UsageError
 from tests.workspaces.azureml.remote import Remote
@@ -86,6 +87,7 @@ def test_the_step_runs_the_staged_files_with_the_pinned_packages(
     assert uploaded == expected
     ((name, _), environment), *others = azure.state.own["v2"]["environments"].items()
     assert (name, others) == ("automl_for_images_training_env", [])
+    assert environment["properties"]["image"] == IMAGE
     conda = environment["properties"]["condaFile"]
     assert "python=3.11" in conda
     assert "azure-ai-ml==1.35.2" in conda

@@ -5,16 +5,14 @@ Its inputs are exactly the parameters, each bound to the node's. Makes documents
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from model_training.workspaces.azureml.service import PublishRequest, StepCode
+from model_training.workspaces.azureml.step_environment import IMAGE, environment_version, requirement_lines
 
 NODE = "train_and_register"
-IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04"  # Azure ML's own base image; it holds conda
 TOKEN = "cva_publish"  # a tag that says which publishing made a version
 
 
@@ -33,26 +31,20 @@ def pipeline_document(request: PublishRequest, name: str, version: int, environm
 
 
 def environment_document(step: StepCode) -> dict[str, Any]:
-    """What `load_environment` takes: the pins and the Python; its version is their hash, so the same pins are one."""
+    """What `load_environment` takes; its version is the hash of what it is made of, so the same pins are one."""
     pins = requirement_lines(step.requirements)
     conda = {
         "name": "step",
         "channels": ["conda-forge"],
         "dependencies": [f"python={step.python}", "pip", {"pip": pins}],
     }
-    digest = hashlib.sha256("\n".join([IMAGE, step.python, *pins]).encode()).hexdigest()[:12]
     return {
         "name": step.environment,
-        "version": digest,
+        "version": environment_version(step.python, step.requirements),
         "image": IMAGE,
         "conda_file": conda,
         "description": f"Python {step.python} and {len(pins)} pinned packages of {step.requirements.name}",
     }
-
-
-def requirement_lines(file: Path) -> list[str]:
-    lines = (line.partition(" #")[0].strip() for line in file.read_text(encoding="utf-8").splitlines())
-    return [line for line in lines if line and not line.startswith("#")]
 
 
 def command(step: StepCode, parameters: Mapping[str, str]) -> str:
