@@ -45,9 +45,10 @@ def test_preprocess_and_postprocess_round_trip(tiny_manifest: Values) -> None:
 
 def test_release_files_are_not_listed(tiny_bundle: Make) -> None:
     folder = tiny_bundle()
+    manifest = load_bundle(folder).manifest
     (folder / "release.json").write_text("{}")
     (folder / "release.sig").write_bytes(b"x")
-    verify_files(folder, load_bundle(folder).manifest)
+    verify_files(folder, manifest)
 
 
 def test_a_mismatch_lists_missing_extra_and_changed(tiny_bundle: Make) -> None:
