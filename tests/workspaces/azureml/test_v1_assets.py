@@ -31,7 +31,7 @@ def register(v1: Remote, name: str, number: int = 1, **tags: str) -> Asset:
 def test_a_data_set_is_the_json_lines_of_its_folder_with_images_as_streams(azure: FakeAzure, v1: Remote) -> None:
     asset = register(v1, "caps", sha256="abc")
     assert (asset.name, asset.version, asset.kind) == ("caps", 1, "tabular")
-    assert (asset.datastore, asset.path) == (STORE, "cva/caps/1/data.jsonl")
+    assert (asset.datastore, asset.path) == (STORE, "cva/caps/1/tabular.jsonl")
     (call,) = azure.requests.find("POST", r"/datasets$")
     definition = json.loads(call.body["latest"]["dataflow"])["meta"]["RsDataflow"]
     assert "read_json_lines" in definition and "include_path_column: false" in definition
@@ -46,8 +46,8 @@ def test_each_version_keeps_its_own_tags(v1: Remote) -> None:
     assert (first.version, second.version) == (1, 2)
     found = v1.assets("caps")
     assert [(each.version, each.tags, each.path) for each in found] == [
-        (1, {"sha256": "a"}, "cva/caps/1/data.jsonl"),
-        (2, {"sha256": "b"}, "cva/caps/2/data.jsonl"),
+        (1, {"sha256": "a"}, "cva/caps/1/tabular.jsonl"),
+        (2, {"sha256": "b"}, "cva/caps/2/tabular.jsonl"),
     ]
 
 
@@ -144,6 +144,12 @@ def test_the_export_of_a_labelling_project_is_found_by_the_file_that_it_reads(az
 )  # fmt: skip
 def test_the_file_of_a_definition(dataflow: str, expected: tuple[str, str]) -> None:
     assert source(dataflow) == expected
+
+
+def test_a_datastore_says_whether_keys_are_kept_with_it(azure: FakeAzure, v1: Remote) -> None:
+    azure.state.datastores[STORE].credentials = "None"
+    found = {store.name: store.holds_keys for store in v1.datastores()}
+    assert found == {STORE: False, "workspaceartifactstore": True}
 
 
 def test_datastores_are_containers_by_identity(azure: FakeAzure, v1: Remote) -> None:

@@ -94,6 +94,14 @@ def test_it_trains_on_the_two_registered_data_sets(azure: FakeAzure, v1: Remote)
     assert data == {"training_data": datasets["caps-train"][1].id, "validation_data": datasets["caps-val"][1].id}
 
 
+def test_data_without_keys_is_refused(azure: FakeAzure, v1: Remote) -> None:
+    """As Azure documents it, which is why a step trains on such data through SDK v2 (`training.py`)."""
+    azure.state.datastores["workspaceblobstore"].credentials = "None"
+    with pytest.raises(UsageError, match="identity-based data access"):
+        v1.submit_automl(request(v1, HEAD))
+    assert not azure.state.runs
+
+
 def test_a_job_without_a_search_space_is_one_trial(azure: FakeAzure, v1: Remote) -> None:
     parameters = "training_parameters: {model_name: retinanet_resnet50_fpn, number_of_epochs: 3, optimizer: adam}\n"
     run = v1.submit_automl(request(v1, HEAD + parameters))

@@ -152,7 +152,7 @@ def _listed(workspace: Any, path: str) -> Iterable[Mapping[str, Any]]:
         try:
             page = rest.send(workspace, "GET", url).json()
         except requests.HTTPError as error:
-            if error.response.status_code == 404:
+            if error.response is not None and error.response.status_code == 404:
                 return
             raise
         yield from page.get("value") or []
