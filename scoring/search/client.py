@@ -150,7 +150,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def _other(message: str) -> CvaError:
-    return CvaError(message, hint="the service's own words are above")
+    return CvaError(message, hint="what follows the status is in the service's own words")
 
 
 def _refused(message: str) -> CvaError:

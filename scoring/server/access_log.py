@@ -1,4 +1,4 @@
-"""The outermost layer: gives every request its id, counts it, logs it if asked, and turns a fault into a 500.
+"""The outermost layer gives every request its id, counts it and logs it if asked; another turns a fault into a 500.
 
 Pure ASGI. What it logs holds no query, no body and no key.
 """
@@ -21,13 +21,14 @@ from scoring.server.settings import ServeSettings
 log = logging.getLogger("scoring.server")
 access = logging.getLogger("scoring.server.access")
 
-_SANE = re.compile(rb"[A-Za-z0-9._:/+=-]{1,100}")
+_SANE = re.compile(rb"[A-Za-z0-9._:/+=-]{1,100}")  # it is logged
+_HARMLESS = re.compile(rb"[!-~]([ -~]{0,254}[!-~])?")  # only sent back: printable ASCII, which ends no header
 LEFT = 499  # in the log and the metrics: the caller was gone before the answer
 
 
 class Outermost:
     def __init__(self, app: ASGIApp, metrics: Metrics, settings: ServeSettings) -> None:
-        self._app, self._metrics, self._settings = app, metrics, settings
+        self._app, self._metrics, self._settings = Faults(app, settings), metrics, settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -52,10 +53,6 @@ class Outermost:
         except asyncio.CancelledError:
             status = status or LEFT
             raise
-        except Exception as error:  # the border: nothing of it may reach the caller
-            _log_fault(scope, error, debug=self._settings.debug)
-            if not status:
-                await fault_response(scope[REQUEST_ID])(scope, receive, send_on)
         finally:
             seconds = time.perf_counter() - began
             self._metrics.request(_route(scope), scope["method"], status, seconds)
@@ -63,6 +60,30 @@ class Outermost:
                 scope[SHARE].close()
             if self._settings.access_log:
                 _log_request(scope, status, seconds)
+
+
+class Faults:
+    """The border: nothing of an exception may reach the caller. Inside of CORS a browser's page can read the answer."""
+
+    def __init__(self, app: ASGIApp, settings: ServeSettings) -> None:
+        self._app, self._debug = app, settings.debug
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def send_on(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_on)
+        except CallerLeft:
+            raise
+        except Exception as error:
+            _log_fault(scope, error, debug=self._debug)
+            if not begun:
+                await fault_response(scope[REQUEST_ID])(scope, receive, send)
 
 
 def _log_fault(scope: Scope, error: Exception, *, debug: bool) -> None:
@@ -79,12 +100,12 @@ def _log_request(scope: Scope, status: int, seconds: float) -> None:
 
 
 def _ids(scope: Scope) -> tuple[bytes, list[tuple[bytes, bytes]]]:
-    """This request's id, the caller's if it is sane; and the client's own id to be echoed."""
+    """This request's id, the caller's if it is sane; and the client's own id to be echoed, if a header can hold it."""
     own, theirs = b"", []
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _SANE.fullmatch(value):
             own = value
-        elif name == b"x-ms-client-request-id" and _SANE.fullmatch(value):
+        elif name == b"x-ms-client-request-id" and _HARMLESS.fullmatch(value):
             theirs = [(name, value)]
     return own or uuid.uuid4().hex.encode(), theirs
 

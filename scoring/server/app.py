@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from scoring.errors import CvaError
-from scoring.server.access_log import Outermost
+from scoring.server.access_log import Faults, Outermost
 from scoring.server.bodies import Bodies
 from scoring.server.context import Context
 from scoring.server.http import on_error, on_http_error
@@ -45,11 +45,12 @@ def create_app(context: Context) -> FastAPI:
 
 
 def _wrap(app: FastAPI, context: Context) -> None:
-    """From the inside out: keys, then CORS (a preflight shows no key), then ids, counting and the last resort."""
+    """From the inside out: keys, faults, CORS (a preflight shows no key), then ids, counting and the last resort."""
     settings = context.settings
     if settings.locked:
         app.add_middleware(Locked, keys=KeyRing(settings).current)
     if settings.cors_origins:
+        app.add_middleware(Faults, settings=settings)
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(settings.cors_origins),

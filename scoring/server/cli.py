@@ -53,6 +53,8 @@ def run(args: argparse.Namespace, out: Printer) -> None:
     settings = arguments.settings_of(args, os.environ)
     _log_to_stderr(settings)
     _warn_of_keys(settings, no_keys=args.no_keys)
+    if args.port is not None and os.environ.get("WEBSITES_PORT", str(args.port)).strip() != str(args.port):
+        log.warning("WEBSITES_PORT is not used, as --port is given; a container's health check asks it nevertheless")
     keep_freed_memory()
     source = open_source(
         model=args.model,

@@ -51,7 +51,15 @@ class CallerLeft(Exception):
 
 
 class PlainRoute(APIRoute):
-    """FastAPI's documentation of a route without its reading of parameters: the handler gets the Request itself."""
+    """FastAPI's documentation of a route without its reading of parameters: the handler gets the Request itself.
+
+    What answers GET answers HEAD, too, which probes send.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        if self.methods and "GET" in self.methods:
+            self.methods.add("HEAD")
 
     def get_route_handler(self) -> Handler:
         handler: Handler = self.endpoint

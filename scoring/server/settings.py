@@ -29,7 +29,7 @@ class ServeSettings:
     queue: int = 64  # requests that wait or are being scored
     deadline_seconds: float = 60.0  # from the end of a request's body to its answer
     skill_seconds: float = 25.0  # the same for a search skill's batch
-    read_seconds: float = 30.0  # a request's body must be here within
+    read_seconds: float = 30.0  # a request's head and body must be here within, and its answer be taken
     max_body: int = 64 * MIB  # bytes of one request's body
     max_held: int = 256 * MIB  # bytes of the bodies being read; again as much of the images that wait or are scored
     max_images: int = 1000  # in one request

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests.refusing import AZURE, environment
+
 PATIENCE = 60.0  # seconds; nothing waits longer than it must
 
 
@@ -28,7 +29,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
+            env={**os.environ, **environment(*AZURE), **environ},
         )
         self.log: list[str] = []
         self._reader = threading.Thread(target=self._read_log, daemon=True)

@@ -99,7 +99,7 @@ def test_what_is_in_flight_is_finished_before_it_ends(tiny_bundle: Bundle, png: 
 
 def test_keys_come_from_the_environment_and_are_never_printed(tiny_bundle: Bundle) -> None:
     """Nor does --no-keys put them aside, or GET_LATEST_MODEL the bundle: what is not used is said."""
-    more = {"KEY": KEY, "DEBUG": "1", "GET_LATEST_MODEL": "true", "EXPERIMENT_NAME": "Caps"}
+    more = {"KEY": KEY, "DEBUG": "1", "WEBSITES_PORT": "8080", "GET_LATEST_MODEL": "true", "EXPERIMENT_NAME": "Caps"}
     arguments = ("--bundle", tiny_bundle(), "--port", 0, "--access-log", "--no-keys")
     with serving(*arguments, **more) as (process, facts):
         assert facts["keys"] is True
@@ -111,6 +111,7 @@ def test_keys_come_from_the_environment_and_are_never_printed(tiny_bundle: Bundl
     assert "GET /metadata 200" in errors
     assert "--no-keys is not used: there are keys, of KEY" in errors
     assert "GET_LATEST_MODEL is not used: --bundle says" in errors
+    assert "WEBSITES_PORT is not used, as --port is given" in errors
     assert KEY not in out + errors
 
 

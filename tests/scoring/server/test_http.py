@@ -250,9 +250,25 @@ def test_a_sane_request_id_is_kept(given: str, server: Running) -> None:
 
 @pytest.mark.parametrize("given", ["", "A" * 101, "a b", "<b>", "käse", "a\tb"])
 def test_another_is_replaced(given: str, server: Running) -> None:
-    answer = server.get("/nothing", x_request_id=given, x_ms_client_request_id=given)
+    answer = server.get("/nothing", x_request_id=given)
     assert answer.headers["x-request-id"] != given and len(answer.headers["x-request-id"]) == 32
-    assert "x-ms-client-request-id" not in answer.headers
+
+
+@pytest.mark.parametrize("given", ["A" * 256, "a b", "<b>", '{"id": 1}', "~"])
+def test_the_client_s_own_id_is_sent_back_whatever_a_header_can_hold(given: str, server: Running) -> None:
+    assert server.get("/nothing", x_ms_client_request_id=given).headers["x-ms-client-request-id"] == given
+
+
+@pytest.mark.parametrize("given", ["", "A" * 257, "käse", "a\tb", "a\x80"])
+def test_what_it_cannot_is_not(given: str, server: Running) -> None:
+    assert "x-ms-client-request-id" not in server.get("/nothing", x_ms_client_request_id=given).headers
+
+
+@pytest.mark.parametrize("path", ["/", "/health/live", "/health/ready", "/api/healthcheck", "/metadata", "/ping"])
+def test_what_answers_get_answers_head(path: str, server: Running) -> None:
+    asked, probed = server.get(path), server.ask("HEAD", path)
+    assert (probed.status, probed.body) == (asked.status, b"") == (200, b"")
+    assert probed.headers["content-length"] == str(len(asked.body))
 
 
 def test_paths_and_methods_that_are_not_there(server: Running) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -646,3 +649,73 @@ def contrast(one: str, other: str) -> float:
 
     high, low = sorted((light(one), light(other)), reverse=True)
     return (high + 0.05) / (low + 0.05)
+
+
+# ---- pages of other origins
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[int]:
+    """The port of an empty page that is not this server's; to a browser 127.0.0.1 and localhost are two origins."""
+
+    class Empty(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-type", "text/html")
+            self.end_headers()
+            self.wfile.write(b"<!doctype html><link rel=icon href=data:,><title>elsewhere</title>")
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Empty) as other:
+        thread = threading.Thread(target=other.serve_forever)
+        thread.start()
+        yield other.server_address[1]
+        other.shutdown()
+        thread.join()
+
+
+CALL = """
+(async () => {
+  const bytes = Uint8Array.from(atob("%(image)s"), c => c.charCodeAt(0));
+  const headers = {"content-type": "image/png", "x-api-key": "%(key)s"};
+  const found = [];
+  for (const [path, options] of [["/health/ready", {}], ["/score", {method: "POST", headers, body: bytes}]]) {
+    try {
+      const answer = await fetch("%(url)s" + path, options);
+      found.push([answer.status, await answer.json(), answer.headers.get("x-model-version")]);
+    } catch (error) {
+      found.push(error.name);
+    }
+  }
+  return found;
+})()
+"""
+
+
+def test_a_page_of_an_allowed_origin_may_call_and_another_may_not(
+    serve: Serve, browser: Browser, png: Png, elsewhere: int
+) -> None:
+    server = serve(cors_origins=(f"http://127.0.0.1:{elsewhere}",), keys=(KEY.encode(),))
+    call = CALL % {"image": base64.b64encode(png()).decode(), "key": KEY, "url": server.url}
+    browser.visit(f"http://127.0.0.1:{elsewhere}/")
+    [[status, health, _], [scored, elements, version]] = browser.js(call)
+    assert (status, health["status"], scored, version) == (200, "ready", 200, "1")
+    assert elements == server.post("/score", png(), x_api_key=KEY).json
+    asked = scored_so_far(server)
+    browser.visit(f"http://localhost:{elsewhere}/")
+    assert browser.js(call) == ["TypeError", "TypeError"]
+    assert scored_so_far(server) == asked, "the preflight was refused, and so the picture was not sent"
+    refused = [
+        event for event in browser.events if "CORS policy" in json.dumps(event) or "ERR_FAILED" in json.dumps(event)
+    ]
+    assert refused
+    browser.events[:] = [event for event in browser.events if event not in refused]
+
+
+def scored_so_far(server: Running) -> int:
+    lines = server.get("/metrics", x_api_key=KEY).body.decode().splitlines()
+    return sum(
+        int(float(line.split()[-1])) for line in lines if line.startswith("cva_requests_total") and '"POST"' in line
+    )

@@ -178,10 +178,14 @@ def test_a_fault_of_the_model_is_500_with_no_reason(
         def detect(self, *args: Any, **options: Any) -> Any:
             raise RuntimeError("secret words of the runtime")
 
-    server = serve(model=served(tiny_bundle(), detector=Broken(served(tiny_bundle("other")).detector)))
+    page = "https://pages.example.org"  # may read that it was our fault
+    broken = served(tiny_bundle(), detector=Broken(served(tiny_bundle("other")).detector))
+    server = serve(model=broken, cors_origins=(page,))
+    server.headers["origin"] = page
     for answer in (server.post("/score", png()), server.post("/score", {"data": [text(png())] * 3})):
         assert (answer.status, set(answer.json)) == (500, {"message", "request_id"})
         assert b"secret" not in answer.body and b"Traceback" not in answer.body
+        assert answer.headers["access-control-allow-origin"] == page
         identity = answer.headers["x-request-id"]
         assert answer.json["request_id"] == identity
         [record] = [each for each in caplog.records if identity in each.getMessage()]
