@@ -128,12 +128,14 @@ make_environment() {
     --output none
 }
 
-# That a pipeline uses something without being asked at its first run: kind of the resource, its id, pipelines.
+# Each pipeline whose file names something uses it without being asked at its first run: the kind of the resource, its
+# id, and how a line of the file names it.
 permit() {
   local url="$inside/pipelines/pipelinePermissions/$1/$2?api-version=7.1-preview.1" known='' name id
   [[ $2 == '<'* ]] ||
     known=$(devops ask get "$url" --query '[pipelines[?authorized].id, [allPipelines.authorized]][]' --output tsv)
-  for name in "${@:3}"; do
+  for name in "${PIPELINES[@]}"; do
+    grep -qE "^ *$3" "$ROOT/.pipelines/$name.yml" || continue
     id=${pipelines[$name]}
     grep -qxE "$id|true" <<<"$known" ||
       devops make '' patch "$url" --output none --body "{\"pipelines\": [{\"id\": $id, \"authorized\": true}]}"
@@ -159,7 +161,7 @@ make_key() {
   fi
   [[ -n $id ]] || id=$(devops make '<secure file>' post "$files?name=$KEY&api-version=7.1-preview.1" --query id \
     --output tsv --headers Content-Type=application/octet-stream --body "@$release_key")
-  permit securefile "$id" release_model
+  permit securefile "$id" "secureFile: $KEY"
 }
 
 main() {
@@ -172,11 +174,11 @@ main() {
   look
   for name in "${PIPELINES[@]}"; do make_pipeline "$name"; done
   for name in "${ENVIRONMENTS[@]}"; do make_environment "$name"; done
-  permit endpoint "${connections[$deployer]}" deploy_infrastructure
-  permit endpoint "${connections[$publisher]}" publish_aml_pipeline train_model release_model
-  permit environment "${environments[cva-dev]}" deploy_infrastructure
-  permit environment "${environments[cva-prod]}" deploy_infrastructure
-  permit environment "${environments[model-release]}" release_model
+  permit endpoint "${connections[$deployer]}" 'connection: \$\(AZURE_RM_SVC_CONNECTION\)'
+  permit endpoint "${connections[$publisher]}" 'connection: \$\(WORKSPACE_SVC_CONNECTION\)'
+  permit environment "${environments[cva-dev]}" 'environment: cva-'
+  permit environment "${environments[cva-prod]}" 'environment: cva-'
+  permit environment "${environments[model-release]}" 'environment: model-release'
   make_key
   for name in "${VALIDATING[@]}"; do make_validation "$name"; done
   if [[ ! -s $scratch/made ]]; then say "nothing to do: everything is there"; fi
