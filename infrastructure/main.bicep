@@ -129,14 +129,14 @@ param edgeWriterPrincipalIds array = []
 @allowed(['ServicePrincipal', 'Group', 'User'])
 param edgeWriterPrincipalType string = 'ServicePrincipal'
 
-@description('Optional. Whether the scoring container runs as a web app. Push its image first.')
+@description('Optional. Whether the scoring container runs as a web app. Build its image first: release_model.yml.')
 param deployWebApp bool = false
 
-@description('Conditional. Image of the web app within the registry, with its tag; read when deployWebApp is true.')
+@description('Conditional. Image within the registry, a model in it; read when deployWebApp is true. A release moves latest.')
 param scoringImage string = 'cva-scoring:latest'
 
 @description('Conditional. Arguments of `cva serve` in the web app; read when deployWebApp is true.')
-param scoringArguments string = '--host 0.0.0.0 --bundle /models'
+param scoringArguments string = '--host 0.0.0.0'
 
 @description('Conditional. Origins whose pages may call the web app, each exact (https://example.org); read when deployWebApp is true.')
 param scoringCorsOrigins array = []
@@ -433,6 +433,9 @@ output captureDatastoreName string = captureDatastore.outputs.name
 
 @description('Name of the datastore of the released models.')
 output releaseDatastoreName string = releaseDatastore.outputs.name
+
+@description('Name of the container registry.')
+output registryName string = workspace.outputs.registryName
 
 @description('Host that images are pushed to.')
 output registryLoginServer string = workspace.outputs.registryLoginServer

@@ -29,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="answers.py", description=__doc__.splitlines()[0] if __doc__ else None)
     verbs = top.add_subparsers(required=True, metavar="COMMAND")
     _add(verbs, "value", value, "one value of an answer", "key")
+    _add(verbs, "output", output, "one output of a deployment; nothing where it is empty", "name")
     _add(verbs, "published", published, "what `cva endpoint publish` did")
     _add(verbs, "submitted", submitted, "what `cva endpoint submit` started", "dataset", "model")
     _add(verbs, "ended", ended, "how a run of `cva job show` ended; exit code 1: badly, 75: not yet", "model_file")
@@ -36,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     _add(verbs, "listed", listed, "yes or no: is this version in a registry.json", "name", "version")
     _add(verbs, "account", account, "the storage account of a datastore of `cva datastore list`", "name")
     _add(verbs, "released", released, "what `cva model publish-static` did", "url")
+    _add(verbs, "image", image, "the scoring image that was built", "image", "address")
     page = verbs.add_parser("text", help="a text file as a page")
     page.add_argument("title")
     page.add_argument("path", type=Path)
@@ -57,6 +59,16 @@ def value(args: argparse.Namespace) -> None:
     if not isinstance(found, str | int) or not re.fullmatch(r"[\w.:@/+-]+", str(found)):
         raise SystemExit(f"{args.file}: expected '{args.key}' to be a name or a number, found {found!r}")
     print(found)
+
+
+def output(args: argparse.Namespace) -> None:
+    """Of infrastructure/main.bicep: {"webAppName": {"type": "String", "value": "…"}, …}."""
+    found = args.answer.get(args.name)
+    if found is None:
+        raise SystemExit(f"the deployment has no output '{args.name}': deploy infrastructure/ again")
+    if not re.fullmatch(r"[\w.-]*", str(found["value"])):
+        raise SystemExit(f"{args.file}: expected '{args.name}' to be a name, found {found['value']!r}")
+    print(found["value"])
 
 
 def published(args: argparse.Namespace) -> None:
@@ -119,6 +131,14 @@ def released(args: argparse.Namespace) -> None:
     _say(f"## {done['model']}:{done['version']} {done['status']} at {args.url}")
     _table(("champion there", done["champion"]), ("signed by", ", ".join(done["keyids"])))
     _say(f"On a device: `cva model pull {done['model']} --to /opt/models --registry {args.url}`")
+
+
+def image(args: argparse.Namespace) -> None:
+    _say(f"## {args.image}", "Also as `cva-scoring:latest`, which the web app pulls when it starts.")
+    if args.address:
+        _say(f"The web app restarts: https://{args.address}/health/ready says which version serves.")
+    else:
+        _say("There is no web app: deploy infrastructure/ with `deployWebApp`, whose README says how.")
 
 
 def text(args: argparse.Namespace) -> None:

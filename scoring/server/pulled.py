@@ -163,8 +163,11 @@ def _expect_alone(registry: str, store: Path | None) -> None:
 
 
 def bundle_in(folder: Path) -> Path:
-    """The bundle that a folder is or holds, as Azure ML mounts one: itself, or its only subfolder that is one."""
-    if (folder / MANIFEST).is_file():
+    """The bundle that a folder is or holds, as Azure ML mounts one: itself, or its only subfolder that is one.
+
+    What a pull keeps (a store's folder) counts as itself: its current version is followed.
+    """
+    if (folder / MANIFEST).is_file() or Store(folder).current() is not None:
         return folder
     found = sorted(each.parent for each in folder.glob(f"*/{MANIFEST}"))
     if len(found) != 1:

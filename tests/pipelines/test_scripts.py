@@ -35,6 +35,14 @@ RUN = {
 }
 CHAMPION = {"model": "Caps", "version": 3, "created_at": "2026-05-01", "metrics": RUN["metrics"]}
 RELEASED = {"model": "Caps", "version": 3, "status": "published", "champion": 3, "keyids": ["87b0"]}
+OUTPUTS = {
+    name: {"type": "String", "value": value}
+    for name, value in {
+        "registryName": "crcaps1",
+        "registryLoginServer": "crcaps1.azurecr.io",
+        "webAppName": "app-caps",
+    }.items()
+}
 CVA = "cva --workspace azureml --json"
 INDEX = '{"schema": 1, "models": {}}'
 Ready = dict[str, Callable[[int], "subprocess.CompletedProcess[str]"]]
@@ -72,6 +80,10 @@ def ready(tools: Tools, tmp_path: Path) -> Ready:
     tools.answer(
         "publish-static", RELEASED, writes={"--to/registry.json": INDEX, "--to/Caps/3/model.onnx": "a network"}
     )
+    tools.answer("deployment group show", OUTPUTS)
+    tools.answer("webapp show", "app-caps.azurewebsites.net")
+    (tools.out / "release/Caps/3").mkdir(parents=True)
+    (tools.out / "release/Caps/3/manifest.json").write_text("{}")
     training = {"DATASET_NAME": "caps", "MODEL_NAME": "Caps", "EXPERIMENT": "cap_detection"}
     release = {"MODEL_NAME": "Caps", "MODEL_VERSION": "3", "CVA_SIGNING_KEY_FILE": str(key)}
 
@@ -87,6 +99,7 @@ def ready(tools: Tools, tmp_path: Path) -> Ready:
         "infrastructure.sh": of("infrastructure.sh", "deploy", "dev"),
         "review_champion.sh": of("review_champion.sh", MODEL_NAME="Caps"),
         "release_model.sh": of("release_model.sh", **release),
+        "release_image.sh": of("release_image.sh", "cva-dev", MODEL_NAME="Caps", MODEL_VERSION="3"),
     }
 
 
@@ -138,6 +151,9 @@ def test_no_secret_is_an_argument_or_in_a_log(tools: Tools, ready: Ready, script
         ("infrastructure.sh", ("deploy", "../dev")),  # a file of another folder
         ("review_champion.sh", ()),
         ("release_model.sh", ()),
+        ("release_image.sh", ()),
+        ("release_image.sh", ("cva-test",)),
+        ("release_image.sh", ("cva-dev",)),
     ],
 )
 def test_what_is_missing_is_said_before_anything_is_called(
@@ -355,3 +371,49 @@ def test_of_two_releases_at_once_the_slower_one_fails(tools: Tools, ready: Ready
     assert ready["release_model.sh"](0).returncode != 0
     assert "storage blob upload " in tools.calls[-1]
     assert "meanwhile" in (tools.blobs / "registry.json").read_text()
+
+
+def test_the_image_has_the_released_model_in_it_and_the_web_app_starts_anew_with_it(tools: Tools, ready: Ready) -> None:
+    done = ready["release_image.sh"](0)
+    assert done.returncode == 0, done.stderr
+    shown, server, model, host, restart = (call for call in tools.calls if call.startswith("az "))
+    assert shown.startswith("az deployment group show --resource-group caps-rg --name cva-dev ")
+    base = re.search(r"--image (cva-scoring-base:[0-9a-f]{40}) --file scoring/Dockerfile", server)
+    assert base and "--registry crcaps1" in server and server.endswith(" .")
+    images = "--image cva-scoring:Caps-3 --image cva-scoring:latest --file scoring/bundle.Dockerfile"
+    assert f"{images} --build-arg SCORING=crcaps1.azurecr.io/{base[1]} {tools.out}/release/Caps/3" in model
+    assert host.startswith("az webapp show") and restart == "az webapp restart --resource-group caps-rg --name app-caps"
+    assert "https://app-caps.azurewebsites.net/health/ready" in page(tools, "image.md")
+
+
+def test_without_a_web_app_the_image_is_there_for_it(tmp_path: Path) -> None:
+    """The order of the first time: the image, then `deployWebApp`."""
+    tools = Tools(tmp_path)
+    tools.answer("settings show RESOURCE_GROUP", "caps-rg")
+    tools.answer("settings show SUBSCRIPTION_ID", "0-1-2")
+    tools.answer("deployment group show", OUTPUTS | {"webAppName": {"type": "String", "value": ""}})
+    (tools.out / "release/Caps/3").mkdir(parents=True)
+    (tools.out / "release/Caps/3/manifest.json").write_text("{}")
+    values = {"MODEL_NAME": "Caps", "MODEL_VERSION": "3", "SCORING_BASE": "crcaps1.azurecr.io/python:3.12"}
+    assert tools.run("release_image.sh", "main", **values).returncode == 0
+    [server, _] = [call for call in tools.calls if "acr build" in call]
+    assert "--build-arg BASE=crcaps1.azurecr.io/python:3.12" in server and "--subscription 0-1-2" in server
+    assert not [call for call in tools.calls if "webapp" in call]
+    assert "`deployWebApp`" in page(tools, "image.md")
+
+
+def test_an_image_is_made_of_what_was_released_or_not_at_all(tools: Tools, ready: Ready, tmp_path: Path) -> None:
+    done = tools.run("release_image.sh", "cva-dev", MODEL_NAME="Caps", MODEL_VERSION="2")
+    assert (done.returncode, tools.calls) == (1, []) and "run release_model.sh first" in done.stderr
+    (tmp_path / "before").mkdir()
+    before = Tools(tmp_path / "before")
+    before.answer("deployment group show", {"registryLoginServer": OUTPUTS["registryLoginServer"]})
+    shutil.copytree(tools.out / "release", before.out / "release")
+    done = before.run("release_image.sh", "cva-dev", MODEL_NAME="Caps", MODEL_VERSION="3")
+    assert done.returncode != 0 and "no output 'registryName': deploy infrastructure/ again" in done.stderr
+
+
+def test_every_output_that_a_script_reads_is_one_of_the_deployment() -> None:
+    read = re.findall(r"answers output \S+ (\w+)", (SCRIPTS / "release_image.sh").read_text(encoding="utf-8"))
+    main = (ROOT / "infrastructure" / "main.bicep").read_text(encoding="utf-8")
+    assert len(read) == 3 and set(read) <= set(re.findall(r"^output (\w+) string", main, re.MULTILINE))

@@ -24,9 +24,13 @@ from pathlib import Path
 
 import pytest
 
+from scoring.server import arguments
+from scoring.server.pulled import PulledModel, open_source
+from scoring.server.source import Source
 from tests.scoring.container import runtime
 from tests.scoring.container.dockerfile import DOCKERFILE, ROOT, copied, copy_context, read_dockerfile
 
+WITH_MODEL = DOCKERFILE.with_name("bundle.Dockerfile")
 KEY = "a-key-of-this-test-0123456789abcdef"
 
 
@@ -42,8 +46,9 @@ def words(word: str, *, last_stage: bool = True) -> list[str]:
     return [each.rest for each in found if each.word == word and (each.stage == final or not last_stage)]
 
 
-def test_the_linter_finds_nothing() -> None:
-    done = hadolint(DOCKERFILE)
+@pytest.mark.parametrize("path", [DOCKERFILE, WITH_MODEL], ids=lambda path: path.name)
+def test_the_linter_finds_nothing(path: Path) -> None:
+    done = hadolint(path)
     assert (done.returncode, done.stdout) == (0, "")
 
 
@@ -73,9 +78,48 @@ def test_it_runs_as_a_user_that_is_a_number_and_not_root() -> None:
 def test_it_is_started_and_stopped_without_a_shell() -> None:
     instructions = {each.word: each for each in read_dockerfile()}
     assert instructions["ENTRYPOINT"].exec_form == ["cva", "serve"]
-    assert instructions["CMD"].exec_form == ["--host", "0.0.0.0", "--bundle", "/models"]
+    assert instructions["CMD"].exec_form == ["--host", "0.0.0.0"]
     assert words("STOPSIGNAL") == ["SIGTERM"]
     assert words("EXPOSE") == ["8080"]
+
+
+def variables() -> dict[str, str]:
+    return dict(pair.split("=", 1) for rest in words("ENV") for pair in rest.split())
+
+
+def started(environ: dict[str, str]) -> Source:
+    """What it serves as it is started, with that environment beside its own."""
+    instructions = {each.word: each for each in read_dockerfile()}
+    args = arguments.parser().parse_args(instructions["CMD"].exec_form)
+    kept = {"registry": args.registry, "store": args.store, "environ": environ}
+    return open_source(model=args.model, bundle=args.bundle, **kept)
+
+
+def test_as_it_is_started_it_serves_what_is_at_models(tiny_bundle: Callable[..., Path]) -> None:
+    assert variables()["AZUREML_MODEL_DIR"] == words("WORKDIR")[0] == "/models"
+    folder = tiny_bundle("models")
+    assert started({"AZUREML_MODEL_DIR": str(folder)}).find().folder == folder.resolve()
+
+
+def test_as_it_is_started_get_latest_model_pulls_into_models(tmp_path: Path) -> None:
+    """The older skill's words; a --bundle among the arguments would go before them."""
+    asked = {"GET_LATEST_MODEL": "true", "EXPERIMENT_NAME": "Caps", "CVA_REGISTRY": f"file:{tmp_path}"}
+    source = started(asked | {"AZUREML_MODEL_DIR": str(tmp_path / "models")})
+    assert isinstance(source, PulledModel)
+    assert (source.name, source.version, source.dest) == ("Caps", "best", tmp_path / "models")
+
+
+def test_the_web_app_starts_it_as_it_starts_itself() -> None:
+    """App Service's start-up command replaces the image's own."""
+    main = (ROOT / "infrastructure" / "main.bicep").read_text(encoding="utf-8")
+    instructions = {each.word: each for each in read_dockerfile()}
+    [given] = re.findall(r"^param scoringArguments string = '(.*)'$", main, re.MULTILINE)
+    assert given.split() == instructions["CMD"].exec_form
+
+
+def test_with_a_model_it_is_the_same_image_with_the_context_at_models() -> None:
+    found = [(each.word, each.rest) for each in read_dockerfile(WITH_MODEL)]
+    assert found == [("ARG", "SCORING=cva-scoring:latest"), ("FROM", "${SCORING}"), ("COPY", ". /models")]
 
 
 def test_nothing_in_it_depends_on_the_processor() -> None:
@@ -104,7 +148,7 @@ def test_the_wheel_has_every_file_that_the_server_reads(tmp_path: Path) -> None:
     [wheel] = tmp_path.glob("*.whl")
     inside = set(zipfile.ZipFile(wheel).namelist())
     sources = {path.relative_to(context).as_posix() for path in (context / "scoring").rglob("*") if path.is_file()}
-    assert sources - inside == {"scoring/Dockerfile"}
+    assert sources - inside == {"scoring/Dockerfile", "scoring/bundle.Dockerfile"}
     assert not [name for name in inside if name.startswith(("tests/", "benchmarks/"))]
 
 
