@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.fake_azure import types
-
-pytestmark = pytest.mark.skipif(not types.available(), reason="the published resource types are not beside the project")
+from tests.fake_azure import published_types, types
 
 GOOD: dict[str, Any] = {
     "location": "westeurope",
@@ -75,9 +73,9 @@ def test_an_unknown_resource_is_a_mistake_of_the_test() -> None:
         types.problems("workspaces/juggling", {})
 
 
-def test_without_the_types_nothing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CVA_AZURE_TYPES", str(tmp_path / "none"))
+def test_without_the_types_no_body_is_let_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(published_types.VARIABLE, str(tmp_path / "none"))
     types._catalogues.cache_clear()
-    assert not types.available()
-    assert types.problems(RESOURCE, {"anything": 1}) == []
+    with pytest.raises(RuntimeError, match="no published resource types of microsoft"):
+        types.problems(RESOURCE, GOOD)
     types._catalogues.cache_clear()

@@ -1,44 +1,30 @@
 """Bodies against Azure's published resource types: unknown property, wrong type, missing required, unknown value.
 
-The types lie in the folder that CVA_AZURE_TYPES names, or beside the project; where neither is there nothing is
-checked here (`available()` says so) and the SDK's own models are the check. Knows no route.
+published_types.py says where the types lie; without them no body is let through unchecked. Knows no route.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
+
+from tests.fake_azure import published_types
 
 REQUIRED, READ_ONLY = 1, 2  # flags of a property
 PROVIDER = "microsoft.machinelearningservices"
-BESIDE = Path(__file__).resolve().parents[3] / "shared" / "data" / "azure-resource-types"
 _FROM_THE_ADDRESS = ("id", "name", "type", "apiVersion")
-
-
-def folder() -> Path | None:
-    named = os.environ.get("CVA_AZURE_TYPES")
-    chosen = Path(named) if named else BESIDE
-    return chosen if chosen.is_dir() else None
-
-
-def available() -> bool:
-    return folder() is not None
 
 
 def problems(resource: str, body: Any, *, provider: str = PROVIDER, version: str = "") -> list[str]:
     """What is wrong with a body for a resource such as `workspaces/models/versions`; one line each, with its place.
 
     Of the versions that lie here the asked one counts, or else the next one after it, or else the newest.
-    Raises: KeyError for a resource that no version has.
+    Raises: KeyError for a resource that no version has, RuntimeError where there are no types.
     """
     versions = _catalogues(provider)
-    if not versions:
-        return []
     full = f"{provider}/{resource}".lower()
     later = [each for each in versions if version and each[0] >= version]
     for _, types, bodies in (*reversed(later), *versions):  # these newest first
@@ -50,8 +36,10 @@ def problems(resource: str, body: Any, *, provider: str = PROVIDER, version: str
 @functools.cache
 def _catalogues(provider: str) -> list[tuple[str, list[Any], dict[str, int]]]:
     """Each version, newest first, with its types and where each resource's body stands among them."""
-    found = folder()
-    files = sorted(found.glob(f"{provider}@*.json"), reverse=True) if found else []
+    where = published_types.folder()
+    files = sorted(where.glob(f"{provider}@*.json"), reverse=True)
+    if not files:
+        raise RuntimeError(f"no published resource types of {provider} at {where}: see {published_types.VARIABLE}")
     catalogues = []
     for file in files:
         types = json.loads(file.read_text(encoding="utf-8"))

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.infrastructure.bicep.azure_types import VARIABLE, Library, UnknownTypeError, types_folder
-from tests.infrastructure.bicep.check import check
+from tests.fake_azure.published_types import BESIDE, VARIABLE, folder
+from tests.infrastructure.bicep.azure_types import Library, UnknownTypeError
 from tests.infrastructure.bicep.read import read
-from tests.infrastructure.bicep.testing import PROJECT, SAMPLE, copy, findings_after, library
+from tests.infrastructure.bicep.testing import PROJECT, SAMPLE, check, copy, findings_after
 
 MAIN, STORAGE = "infrastructure/main.bicep", "infrastructure/modules/storage.bicep"
 ACCESS, REGISTRY = "infrastructure/modules/access.bicep", "infrastructure/modules/registry.bicep"
@@ -142,14 +142,13 @@ SLIPS = [
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    library()
     root = tmp_path_factory.mktemp("sample")
     copy(SAMPLE, root)
     return root
 
 
 def test_our_own_infrastructure_has_no_finding() -> None:
-    assert [str(each) for each in check(PROJECT, library())] == []
+    assert [str(each) for each in check(PROJECT)] == []
 
 
 def test_a_module_is_read_on_one_page() -> None:
@@ -161,7 +160,7 @@ def test_a_module_is_read_on_one_page() -> None:
 
 
 def test_the_sample_has_no_finding() -> None:
-    assert [str(each) for each in check(SAMPLE, library())] == []
+    assert [str(each) for each in check(SAMPLE)] == []
 
 
 @pytest.mark.parametrize(
@@ -209,8 +208,10 @@ def test_the_definitions_are_found_by_the_variable_or_beside_the_project(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
-    assert types_folder(tmp_path / "project") == tmp_path / "shared" / "data" / "azure-resource-types"
+    assert PROJECT.parent / "shared" / "data" / "azure-resource-types" == BESIDE
+    if BESIDE.is_dir():
+        assert folder() == BESIDE
     monkeypatch.setenv(VARIABLE, str(tmp_path))
-    assert types_folder(PROJECT) == tmp_path
+    assert folder() == tmp_path
     with pytest.raises(UnknownTypeError, match=r"no definitions of the provider 'microsoft\.storage'"):
         Library(tmp_path).resource("Microsoft.Storage/storageAccounts@2025-06-01")

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.infrastructure.bicep.check import check
-from tests.infrastructure.bicep.testing import PROJECT, copy, findings_after, library
+from tests.infrastructure.bicep.testing import PROJECT, check, copy, findings_after
 
 FAULTS: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "seeded_faults.yml").read_text(encoding="utf-8"))
 NOT_FOUND: tuple[tuple[str, str], ...] = ()  # (name, why only Azure or its compiler can find it)
@@ -20,10 +19,9 @@ NOT_FOUND: tuple[tuple[str, str], ...] = ()  # (name, why only Azure or its comp
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    library()
     root = tmp_path_factory.mktemp("seeded")
     copy(PROJECT, root)
-    assert check(root, library()) == []  # so that what is found later is found of the fault
+    assert check(root) == []  # so that what is found later is found of the fault
     return root
 
 

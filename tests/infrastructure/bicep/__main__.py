@@ -5,17 +5,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tests.infrastructure.bicep.azure_types import VARIABLE, Library, types_folder
+from tests.fake_azure.published_types import folder
+from tests.infrastructure.bicep.azure_types import Library
 from tests.infrastructure.bicep.check import check
 
 
 def main(arguments: list[str]) -> int:
     root = Path(arguments[0] if arguments else ".").resolve()
-    library = Library(types_folder(root))
-    if not library.providers:
-        print(f"Azure's published resource types are not at {library.folder} (set {VARIABLE})", file=sys.stderr)
-        return 2
-    found = check(root, library)
+    found = check(root, Library(folder()))
     for each in found:
         print(each)
     print(f"{len(found)} findings in {root}")

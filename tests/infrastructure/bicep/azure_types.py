@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property, lru_cache
@@ -11,13 +10,6 @@ from pathlib import Path
 from typing import Any
 
 REQUIRED, READ_ONLY = 1, 2  # flags of a property
-VARIABLE = "CVA_AZURE_TYPES"
-
-
-def types_folder(project: Path) -> Path:
-    """Where the definitions should be: the variable's folder, else beside the project."""
-    given = os.environ.get(VARIABLE)
-    return Path(given) if given else project.parent / "shared" / "data" / "azure-resource-types"
 
 
 @dataclass(frozen=True)
