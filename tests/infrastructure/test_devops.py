@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ CONNECTIONS = [{"id": f"connection-{n}", "name": f"{each}-connection"} for n, ea
 SETTINGS = '{"AZURE_RM_SVC_CONNECTION": "deploy-connection", "WORKSPACE_SVC_CONNECTION": "publish-connection"}'
 
 
-@pytest.fixture
-def devops(tmp_path: Path) -> Iterator[Callable[..., Outcome]]:
+@contextmanager
+def project(tmp_path: Path) -> Iterator[Callable[..., Outcome]]:
     """Runs the script; the same project is there at the next run."""
     fake = FakeAz(copy.deepcopy({**EMPTY, **NEW, "connections": CONNECTIONS}), tmp_path)
     (tmp_path / "cva").write_text(f"#!/bin/sh\necho '{SETTINGS}'\n")
@@ -46,12 +47,25 @@ def devops(tmp_path: Path) -> Iterator[Callable[..., Outcome]]:
         yield run
 
 
+@pytest.fixture
+def devops(tmp_path: Path) -> Iterator[Callable[..., Outcome]]:
+    with project(tmp_path) as run:
+        yield run
+
+
+@pytest.fixture(scope="module")
+def twice(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Outcome]:
+    """With everything, and again."""
+    with project(tmp_path_factory.mktemp("project")) as run:
+        return run(*WHERE, "--release-key", "release.key"), run(*WHERE, "--release-key", "release.key")
+
+
 def files() -> dict[str, Any]:
     return {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / ".pipelines").glob("*.yml")}
 
 
-def test_everything_is_made_once(devops: Callable[..., Outcome]) -> None:
-    first = devops(*WHERE, "--release-key", "release.key")
+def test_everything_is_made_once(twice: tuple[Outcome, Outcome]) -> None:
+    first, second = twice
     assert (first.code, first.err.count("runs:")) == (0, len(first.made)), first.err
     made = first.tenant
     assert {each["name"]: each["path"] for each in made["pipelines"]} == {
@@ -62,14 +76,13 @@ def test_everything_is_made_once(devops: Callable[..., Outcome]) -> None:
     assert approvals == {name: [{"id": "me-there"}] for name in ("cva-dev", "cva-prod", "model-release")}
     assert [(each["name"], each["content"]) for each in made["files"]] == [("model-release.key", b"a private key\n")]
 
-    second = devops(*WHERE, "--release-key", "release.key")
     assert (second.code, second.made, second.tenant) == (0, (), made), second.err
     assert "nothing to do" in second.err
 
 
-def test_each_pipeline_may_use_what_its_file_names_and_no_more(devops: Callable[..., Outcome]) -> None:
-    """So that no first run stops to be permitted, and the connection that deploys is for the one that deploys."""
-    made = devops(*WHERE, "--release-key", "release.key").tenant
+def test_each_pipeline_may_use_what_its_file_names_and_no_more(twice: tuple[Outcome, Outcome]) -> None:
+    """So that no first run stops to be permitted, and a connection is for those that need it."""
+    made = twice[0].tenant
     names = {each["id"]: each["name"] for each in made["pipelines"]}
     allowed = {resource: {names[each] for each in ids} for resource, ids in made["allowed"].items()}
     texts = {path.stem: path.read_text() for path in (ROOT / ".pipelines").glob("*.yml")}
@@ -87,8 +100,8 @@ def test_each_pipeline_may_use_what_its_file_names_and_no_more(devops: Callable[
     }
 
 
-def test_pull_requests_run_the_pipelines_that_check_them(devops: Callable[..., Outcome]) -> None:
-    made = devops(*WHERE).tenant
+def test_pull_requests_run_the_pipelines_that_check_them(twice: tuple[Outcome, Outcome]) -> None:
+    made = twice[0].tenant
     names = {each["id"]: each["name"] for each in made["pipelines"]}
     validating = {names[each["settings"]["buildDefinitionId"]] for each in made["policies"]}
     assert validating == {name for name, pipeline in files().items() if pipeline.get("pr", "none") != "none"}
@@ -110,11 +123,11 @@ def test_an_environment_without_an_approval_gets_one(devops: Callable[..., Outco
     assert len(ended.tenant["environments"]) == 3
 
 
-def test_a_dry_run_makes_nothing(devops: Callable[..., Outcome]) -> None:
+def test_a_dry_run_makes_nothing(devops: Callable[..., Outcome], twice: tuple[Outcome, Outcome]) -> None:
     dry = devops(*WHERE, "--release-key", "release.key", "--dry-run")
     assert (dry.code, dry.made, dry.tenant["pipelines"]) == (0, (), []), dry.err
     printed = [re.sub(r" --.*", "", line) for line in re.findall("would run: az (.*)", dry.err)]
-    assert printed == kinds(devops(*WHERE, "--release-key", "release.key").made)
+    assert printed == kinds(twice[0].made)
 
 
 @pytest.mark.parametrize(
