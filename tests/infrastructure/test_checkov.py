@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +61,15 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Result:
     return results
 
 
+@cache
+def python() -> Path:
+    return Path(interpreter(REQUIREMENTS, Path(os.environ.get("CVA_CHECKOV_ENVIRONMENTS", KEPT))))
+
+
 def checkov(folder: Path) -> dict[str, Any]:
-    python = Path(interpreter(REQUIREMENTS, Path(os.environ.get("CVA_CHECKOV_ENVIRONMENTS", KEPT))))
     offline = {"HTTPS_PROXY": NOBODY, "HTTP_PROXY": NOBODY, "ALL_PROXY": NOBODY}
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), **offline}
-    command = [str(python), str(python.with_name("checkov")), "--directory", ".", "--framework", "bicep"]
+    command = [str(python()), str(python().with_name("checkov")), "--directory", ".", "--framework", "bicep"]
     command += ["--skip-download", "--compact", "--output", "json"]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 1, f"the seeded faults make it 1; it was {done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -79,6 +84,16 @@ def ours(checks: list[dict[str, Any]]) -> list[tuple[str, str]]:
         if "/seeded/" not in each["file_path"]
     ]
     return sorted(set(rows))
+
+
+def test_its_list_pins_all_that_it_needs() -> None:
+    program = "from importlib.metadata import distributions as d; [print(f'{e.name}=={e.version}') for e in d()]"
+    done = subprocess.run([str(python()), "-I", "-c", program], capture_output=True, text=True, check=True, timeout=120)
+    named = [line.partition("==") for line in done.stdout.split()]
+    installed = {f"{re.sub(r'[-_.]+', '-', name).lower()}=={version}" for name, _, version in named}
+    listed = [line for line in REQUIREMENTS.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    assert {pin for pin in installed if not pin.startswith(("pip==", "setuptools=="))} == set(listed)
+    assert listed == sorted(listed)
 
 
 def test_nothing_fails_in_our_files(found: Result) -> None:
