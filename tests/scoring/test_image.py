@@ -27,7 +27,7 @@ import pytest
 from scoring.server import arguments
 from scoring.server.pulled import PulledModel, open_source
 from scoring.server.source import Source
-from tests.scoring.container import runtime
+from tests.scoring.container import arm64, runtime
 from tests.scoring.container.dockerfile import DOCKERFILE, ROOT, copied, copy_context, read_dockerfile
 
 WITH_MODEL = DOCKERFILE.with_name("bundle.Dockerfile")
@@ -124,6 +124,15 @@ def test_with_a_model_it_is_the_same_image_with_the_context_at_models() -> None:
 
 def test_nothing_in_it_depends_on_the_processor() -> None:
     assert not re.search(r"amd64|x86|aarch64|arm64|--platform", DOCKERFILE.read_text().partition("\nFROM")[2])
+
+
+def test_every_pin_has_a_wheel_for_arm64() -> None:
+    """As pip found them; a changed pin wants the list anew."""
+    assert f"python:{arm64.PYTHON[0]}.{arm64.PYTHON[1]}-slim-bookworm" in words("ARG", last_stage=False)[0]
+    found = list(arm64.listed())
+    anew = "python -m tests.scoring.container.arm64"
+    assert {name: version for name, version, _ in found} == arm64.pins(), anew
+    assert [name for name, _, fits in found if not fits] == [], anew
 
 
 def test_it_holds_no_secret_and_no_address_of_packages() -> None:
