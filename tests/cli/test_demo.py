@@ -1,4 +1,7 @@
-"""The demo end to end, on few pictures and for seconds: every step runs, and what it leaves is there."""
+"""The demo end to end, on few pictures and for seconds: every step runs, and what it leaves is there.
+
+Nothing of it, nor of the processes that it starts, imports an Azure package.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,13 @@ from pathlib import Path
 import pytest
 
 from model_training.cli.main import main
+from tests.refusing import AZURE, refuse_here
 
 
-def test_the_demo_registers_scores_and_shows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demo_registers_scores_and_shows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_here(monkeypatch, *AZURE)
     assert main(["demo", "--images", "40", "--minutes", "0.5"]) == 0
     text = capsys.readouterr().out
     last = json.loads(text.splitlines()[-1])

@@ -1,7 +1,12 @@
-"""Local commands never import an Azure package, and publishing imports nothing that trains."""
+"""Local commands never import an Azure package, and publishing imports nothing that trains.
+
+Those that work for long are held to it where they are tested: the demo (import, submit, train, score, pull: test_demo),
+`job run` and its trials (test_job), `serve` (tests/scoring/server/process.py).
+"""
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -10,17 +15,9 @@ from pathlib import Path
 
 import pytest
 
-# A finder that refuses, in front of all others: an import that fails is louder than a list of modules afterwards.
-REFUSING = """
-import sys
+from tests.refusing import AZURE, environment, refuse_here
 
-class Refuse:
-    def find_spec(self, name, path=None, target=None):
-        top = name.partition(".")[0]
-        if top.startswith({refused!r}):
-            raise AssertionError(f"imported: {{name}}")
-
-sys.meta_path.insert(0, Refuse())
+PROGRAM = """
 {before}
 from model_training.cli.main import main
 codes = []
@@ -31,7 +28,6 @@ for words in {commands!r}:
         codes.append(end.code)
 print(codes)
 """
-AZURE = ("azure", "msrest", "msal")
 TRAINING = ("torch", "mlflow", "optuna", "timm", "cv2", "onnx", *AZURE)
 FROM_MEMORY = """
 import model_training.workspaces.open as opening
@@ -39,14 +35,13 @@ from tests.workspaces.azureml.memory import Cloud, MemoryService
 cloud = Cloud()
 opening.connect = lambda place, generation: MemoryService(cloud, generation)
 """
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(commands: list[list[str]], refused: tuple[str, ...], before: str = "") -> str:
-    program = REFUSING.format(commands=commands, refused=refused, before=before)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    program = PROGRAM.format(commands=commands, before=before)
+    given = {**os.environ, **environment(*refused)}
     done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", program], env=given, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
     assert "imported:" not in done.stdout + done.stderr, done.stderr
@@ -72,7 +67,19 @@ def test_publishing_imports_nothing_that_trains(monkeypatch: pytest.MonkeyPatch,
     assert [json.loads(line)["version"] for line in out[:-1]] == [0, 0]
 
 
-def test_the_finder_refuses() -> None:
+def test_the_finder_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Or the tests above would prove nothing."""
     with pytest.raises(AssertionError, match="imported: azure"):
         run([["--workspace", "azureml", "endpoint", "list"]], AZURE)
+    import azure.core
+
+    refuse_here(monkeypatch, *AZURE)
+    with pytest.raises(AssertionError, match="imported: azure"):
+        importlib.import_module(azure.core.__name__)
+    child = [
+        sys.executable,
+        "-c",
+        "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import azure.core'])",
+    ]
+    done = subprocess.run(child, capture_output=True, text=True, timeout=60, check=False)
+    assert "AssertionError: imported: azure" in done.stderr

@@ -18,6 +18,7 @@ from model_training.cli.main import main
 from model_training.sweep.files import read_json
 from tests.jobs.jobs_text import fixed, job
 from tests.jobs.pictures import draw
+from tests.refusing import AZURE, environment
 
 EPOCHS = 24
 TINY = {"image_size": 64, "number_of_epochs": EPOCHS, "training_batch_size": 4, "validation_batch_size": 8}
@@ -158,7 +159,8 @@ def test_an_unknown_run_is_an_error(capsys: Capture) -> None:
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    """Of a local command: it and its trials import no Azure package."""
+    return {**os.environ, **environment(*AZURE)}
 
 
 def _wait_for(condition: Callable[[], bool]) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from model_training.workspaces.files import write_text
+from model_training.workspaces.local.mlflow_alone import import_mlflow
 from scoring.errors import StorageError
 
 RUN_TAG = "cva.run_id"
@@ -28,6 +29,7 @@ _PARAMS = 100
 
 @contextmanager
 def _translated(database: Path) -> Iterator[None]:
+    import_mlflow()
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -64,6 +66,7 @@ class Tracking:
     def _client(self) -> Any:
         if self._opened is None:
             _quiet()
+            import_mlflow()
             from mlflow import MlflowClient
 
             _quiet()  # the import sets its own levels
