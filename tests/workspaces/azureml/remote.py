@@ -39,6 +39,10 @@ class Remote:
                 cwd=log.parent,  # SDK v1 leaves logs where it runs
             )
 
+    def said(self) -> str:
+        """All that the process has written to its stderr so far."""
+        return self._log.read_text(encoding="utf-8")
+
     def open(self, place: Any) -> None:
         self._ask(("", "open", (place,), {}))
 
