@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import logging
 import os
 import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -75,8 +76,9 @@ def run(args: argparse.Namespace, out: Printer) -> None:
             _load(context, source, opening)
         reloader.start()
         listen_for_hangup(reloader)
+        told = _note_signals()
         _announce(context, listener, out)
-        serve(app, settings, listener)
+        serve(app, settings, listener, told)
     reloader.close()
     context.service.close()
     out.say("stopped")
@@ -96,11 +98,18 @@ def listen(settings: ServeSettings) -> socket.socket:
         ) from error
 
 
-def make_server(app: FastAPI, settings: ServeSettings) -> uvicorn.Server:
-    """uvicorn as this server wants it; `server.run(sockets=[…])` runs it."""
+def make_server(app: FastAPI, settings: ServeSettings, told: Sequence[int] = ()) -> uvicorn.Server:
+    """uvicorn as this server wants it; `server.run(sockets=[…])` runs it. `told` are signals to end that came before."""
     import uvicorn
 
     from scoring.server.protocol import protocol
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.should_exit or told:
+                await asyncio.sleep(0.1)  # who has connected is accepted, and answered
+                self.should_exit = True
 
     config = uvicorn.Config(
         app,
@@ -115,15 +124,21 @@ def make_server(app: FastAPI, settings: ServeSettings) -> uvicorn.Server:
         timeout_keep_alive=20,
         timeout_graceful_shutdown=int(settings.deadline_seconds) + 5,
     )
-    return uvicorn.Server(config)
+    return Server(config)
 
 
-def serve(app: FastAPI, settings: ServeSettings, listener: socket.socket) -> None:
+def serve(app: FastAPI, settings: ServeSettings, listener: socket.socket, told: Sequence[int] = ()) -> None:
     """Until SIGTERM or SIGINT; requests in flight are finished."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)  # uvicorn raises it again when all is done; then it means nothing
     _allow_many_connections()
-    make_server(app, settings).run(sockets=[listener])
+    make_server(app, settings, told).run(sockets=[listener])
+
+
+def _note_signals() -> list[int]:
+    """Those to end that come before uvicorn hears them itself; it raises its own again when all is done."""
+    told: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, frame: told.append(number))
+    return told
 
 
 def _load(context: Context, source: Any, opening: Any) -> None:

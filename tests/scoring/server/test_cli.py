@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,8 +19,10 @@ from typing import Any
 import pytest
 
 from scoring.errors import StorageError, UsageError
+from scoring.server.app import create_app
 from scoring.server.arguments import is_loopback, parser, settings_of
-from scoring.server.cli import listen
+from scoring.server.cli import listen, make_server
+from scoring.server.context import Context
 from scoring.server.settings import MIB, ServeSettings
 
 Bundle = Callable[..., Path]
@@ -95,6 +98,24 @@ def test_what_is_in_flight_is_finished_before_it_ends(tiny_bundle: Bundle, png: 
             assert line.recv(9999).startswith(b"HTTP/1.1 200 ")
         process.communicate(timeout=30)
     assert process.returncode == 0
+
+
+def test_a_signal_that_comes_before_the_server_runs_is_not_lost(png: Callable[..., bytes]) -> None:
+    """It ends, and whoever has connected by then is answered."""
+    own = ServeSettings(port=0, workers=1)
+    context, body = Context.of(own), png()
+    head = f"POST /score HTTP/1.1\r\nhost: x\r\ncontent-type: image/png\r\ncontent-length: {len(body)}\r\n\r\n"
+    with listen(own) as listener, socket.create_connection(listener.getsockname(), timeout=20) as line:
+        line.sendall(head.encode() + body)
+        server = make_server(create_app(context), own, told=[signal.SIGTERM])
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        thread.join(60)
+        ended, server.should_exit = not thread.is_alive(), True
+        thread.join(60)
+        assert ended
+        assert line.recv(9999).startswith(b"HTTP/1.1 503 ")  # no model is loaded
+    context.service.close()
 
 
 def test_keys_come_from_the_environment_and_are_never_printed(tiny_bundle: Bundle) -> None:
