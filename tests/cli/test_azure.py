@@ -120,6 +120,15 @@ def test_a_workspace_that_is_ready(shell: Shell) -> None:
     assert checks(shell, 0)["endpoint"][0][0] == "ok"
 
 
+def test_which_generation_trains_is_said_beforehand(shell: Shell) -> None:
+    """The endpoint is v1's; without stored keys, as infrastructure/ makes it, its step submits AutoML through v2."""
+    (kept,) = checks(shell, 0)["AutoML"]
+    assert kept == ("ok", "the step submits it through SDK v1: the default datastore holds keys", "")
+    shell.cloud.forget_keys()
+    (none,) = checks(shell, 0)["AutoML"]
+    assert none == ("ok", "the step submits it through SDK v2: datastore workspaceblobstore holds no keys", "")
+
+
 def test_what_is_missing_is_said_with_what_to_do(shell: Shell) -> None:
     del shell.cloud.computes["cpu-cluster"]
     make_small(shell, "gpu-cluster", "Standard_NC6")
