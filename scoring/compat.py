@@ -1,4 +1,4 @@
-"""Can this machine run that bundle: version and provider of onnxruntime, the processor. Touches no files or registries."""
+"""Can this machine run that bundle: version and provider of onnxruntime, processor. Touches no files or registries."""
 
 from __future__ import annotations
 

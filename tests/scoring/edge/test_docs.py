@@ -33,7 +33,17 @@ def test_the_options_that_it_names_exist(capsys: pytest.CaptureFixture[str]) -> 
         importlib.import_module(NOUNS["model"][0]).parser().parse_args(["pull", "--help"])
     said = capsys.readouterr().out
     named = set(re.findall(r"--[a-z][a-z-]+", PAGE))
-    others = {"--out", "--name", "--keys", "--reason", "--recursive", "--bundle", "--json", "--reload-seconds", "--model"}
+    others = {
+        "--out",
+        "--name",
+        "--keys",
+        "--reason",
+        "--recursive",
+        "--bundle",
+        "--json",
+        "--reload-seconds",
+        "--model",
+    }
     assert {name for name in named - others if name not in said} == set()
 
 
