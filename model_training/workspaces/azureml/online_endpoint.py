@@ -127,7 +127,8 @@ class OnlineEndpoint:
     @translated
     def log(self, name: str) -> str:
         """The last lines of what the deployment's script and server said."""
-        return str(self.client.ml.online_deployments.get_logs(name, self.name, LOG_LINES) or "")
+        said = self.client.ml.online_deployments.get_logs(name, self.name, LOG_LINES, container_type="inference-server")
+        return str(said or "")
 
     @translated
     def delete(self) -> None:
