@@ -99,7 +99,7 @@ def listen(settings: ServeSettings) -> socket.socket:
 
 
 def make_server(app: FastAPI, settings: ServeSettings, told: Sequence[int] = ()) -> uvicorn.Server:
-    """uvicorn as this server wants it; `server.run(sockets=[…])` runs it. `told` are signals to end that came before."""
+    """uvicorn as this server wants it; `server.run(sockets=[…])` runs it. `told`: signals to end that came first."""
     import uvicorn
 
     from scoring.server.protocol import protocol
