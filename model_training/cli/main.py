@@ -28,7 +28,10 @@ NOUNS = {
         "model_training.cli.endpoint",
         "pipeline endpoints: publish, list, show, set-default, submit, serve",
     ),
-    "model": ("model_training.cli.model", "registered models: list, show, promote, publish-static, pull"),
+    "model": (
+        "model_training.cli.model",
+        "registered models: list, show, promote, publish-static, pull, deploy, undeploy",
+    ),
     "keys": ("scoring.edge.cli", "signing keys and the keys a device trusts: new, show, trust, revoke, list"),
     "score": ("scoring.cli", "find objects in images with a registered model"),
     "serve": ("scoring.server.cli", "answer over HTTP: /score, the search skill, a page to try it"),

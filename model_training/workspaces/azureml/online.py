@@ -79,8 +79,9 @@ def deploy(client: Client, request: OnlineRequest, reporter: Reporter = silent) 
         name, timing = serves.name, _served(endpoint, request, serves, reporter)
     else:
         name = _free_name(request, there)
-        with _on_trial(endpoint, name, reporter):
-            timing = _tried(endpoint, request, name, there, reporter)
+        ready = any(each.name == name and request.fits(each) for each in there)
+        with _on_trial(endpoint, request, name, reporter, ready=ready):
+            timing = _tried(endpoint, request, name, reporter, ready=ready)
     if not serves or serves.name != name or serves.calls < 100:
         _give_calls(endpoint, request, name)
     reporter(Event("message", f"{entity.scoring_uri} answers with version {request.version}"))
@@ -140,21 +141,28 @@ def _free_name(request: OnlineRequest, there: Sequence[Deployment]) -> str:
 
 
 @contextlib.contextmanager
-def _on_trial(endpoint: OnlineEndpoint, name: str, reporter: Reporter) -> Iterator[None]:
-    """What does not pass is removed. Where that fails too, the error says that it stays and what to do."""
+def _on_trial(
+    endpoint: OnlineEndpoint, request: OnlineRequest, name: str, reporter: Reporter, *, ready: bool
+) -> Iterator[None]:
+    """What does not pass is removed. Where that fails too, the error says that it stays and what to do.
+
+    What was `ready` before is a way back: it goes only for wrong answers. What somebody else changes now is theirs.
+    """
     try:
         yield
     except (CvaError, KeyboardInterrupt) as error:
+        if isinstance(error, ConflictError) or (ready and not isinstance(error, SelfTestError)):
+            raise
         if isinstance(error, (SelfTestError, UsageError)):  # its log goes with it
             _show_log(endpoint, name, reporter)
         try:
             endpoint.remove(name, wait=not isinstance(error, KeyboardInterrupt))
             reporter(Event("message", f"{name} is removed; what served before goes on"))
         except CvaError as second:
-            left = f"{name} of {endpoint.name} may be left, and costs by the hour: {_undeploy(endpoint)}"
+            left = f"{name} of {endpoint.name} may be left, and costs by the hour: {_undeploy(request)}"
             reporter(Event("warning", f"{left} ({second.message})"))
             if isinstance(error, CvaError):
-                error.hint = f"{left}; {error.hint}"
+                error.hint = f"{left}; then run the same command again"
         raise
 
 
@@ -164,16 +172,14 @@ def _show_log(endpoint: OnlineEndpoint, name: str, reporter: Reporter) -> None:
             reporter(Event("message", f"log of {name}: {line}"))
 
 
-def _undeploy(endpoint: OnlineEndpoint) -> str:
-    return f"remove it with `cva model undeploy {endpoint.full}`"
+def _undeploy(request: OnlineRequest) -> str:
+    where = f" --endpoint {request.endpoint}" if request.endpoint else ""
+    return f"remove it with `cva model undeploy {request.name}{where}`"
 
 
-def _tried(
-    endpoint: OnlineEndpoint, request: OnlineRequest, name: str, there: Sequence[Deployment], reporter: Reporter
-) -> Timing:
+def _tried(endpoint: OnlineEndpoint, request: OnlineRequest, name: str, reporter: Reporter, *, ready: bool) -> Timing:
     """There, and asked for the golden images. Raises: SelfTestError and what creating raises."""
-    present = next((each for each in there if each.name == name), None)
-    if present and request.fits(present):
+    if ready:
         reporter(Event("stage", f"{request.reference} is there, without calls, as {name}"))
     else:
         reporter(Event("stage", f"deploy {request.reference} beside what is there, without calls, as {name}"))
@@ -189,9 +195,7 @@ def _give_calls(endpoint: OnlineEndpoint, request: OnlineRequest, name: str) -> 
     try:
         endpoint.give_calls(name)
     except CvaError as error:
-        error.hint = (
-            f"{name} passed its test and stays, and costs: run the same command again, or {_undeploy(endpoint)}"
-        )
+        error.hint = f"{name} passed its test and stays, and costs: run the same command again, or {_undeploy(request)}"
         raise
 
 

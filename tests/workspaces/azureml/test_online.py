@@ -84,9 +84,9 @@ class Shell:
     def traffic(self) -> Any:
         return self.record["body"]["properties"].get("traffic")
 
-    def puts(self) -> list[str]:
-        """Deployments that were made or changed, in order."""
-        calls = [call for call in self.azure.requests if call.method == "PUT" and "/deployments/" in call.path]
+    def puts(self, method: str = "PUT") -> list[str]:
+        """Deployments that were made or changed (or, with DELETE, removed), in order."""
+        calls = [call for call in self.azure.requests if call.method == method and "/deployments/" in call.path]
         return [call.path.rpartition("/")[2] for call in calls]
 
 
@@ -160,7 +160,10 @@ def test_what_does_not_come_up_is_removed_and_what_cannot_be_is_named(shell: She
     gpu = ("model", "deploy", "Caps", "--size", "Standard_NC4as_T4_v3")
     error = shell.cva(*gpu, code=2)["error"]
     assert "Azure ML could not do it: (OutOfQuota) Not enough quota" in error["message"]
-    assert (shell.deployments, shell.traffic) == ([], {})
+    assert (shell.deployments, shell.traffic, shell.puts("DELETE")) == ([], {}, ["v01"])
+    shell.azure.fail_next("PUT", "/deployments/v01", 409)
+    assert shell.cva("model", "deploy", "Caps", code=1)["error"]["type"] == "ConflictError"
+    assert shell.puts("DELETE") == ["v01"], "somebody else deploys it just now: it is theirs"
     shell.azure.fail_next("DELETE", "/deployments/v01", 403)
     error = shell.cva(*gpu, code=2)["error"]
     assert "OutOfQuota" in error["message"] and shell.deployments == ["v01"]
@@ -198,6 +201,9 @@ def test_the_way_back_is_kept_until_it_is_removed(shell: Shell) -> None:
     assert "Caps:1 stays without calls and costs as before; back to it: cva model deploy Caps:1" in shell.said
     assert shell.cva("model", "deploy", "Caps:1")["deployment"] == "v01"
     assert (shell.traffic, shell.puts()) == ({"v01": 100}, ["v01", "v02"]), "back without deploying again"
+    shell.azure.fail_next("POST", "/score", "drop", times=4)
+    assert shell.cva("model", "deploy", "Caps:2", code=1)["error"]["type"] == "OfflineError"
+    assert shell.deployments == ["v01", "v02"], "a cut line is no fault of it"
     error = shell.cva("model", "undeploy", "Caps:1", code=1)["error"]
     assert error["type"] == "ConflictError" and "--all" in error["hint"]
     assert "there: Caps:1, Caps:2" in shell.cva("model", "undeploy", "Caps:3", code=1)["error"]["message"]
