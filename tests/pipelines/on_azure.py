@@ -21,9 +21,13 @@ VARIABLE = re.compile(r"^##vso\[task\.setvariable variable=(\w+);isOutput=true\]
 
 
 class Agent:
-    """In a clone whose settings are the project's own, but for the generation; `environment` is AzureCLI@2's."""
+    """In a clone whose settings are the project's own, but for the generation; `environment` is AzureCLI@2's.
 
-    def __init__(self, folder: Path, environment: Mapping[str, str], generation: str) -> None:
+    What its scripts print goes to `said`.
+    """
+
+    def __init__(self, folder: Path, environment: Mapping[str, str], generation: str, said: list[str]) -> None:
+        self._said = said
         scripts = folder / ".pipelines" / "scripts"
         shutil.copytree(SCRIPTS, scripts)
         settings = (ROOT / SETTINGS).read_text(encoding="utf-8")
@@ -38,6 +42,7 @@ class Agent:
     def run(self, script: str, *arguments: str, **values: str) -> dict[str, str]:
         """The output variables, which is all that a later stage has of it."""
         done = self.tools.run(script, *arguments, **self._environment | values)
+        self._said += (done.stdout, done.stderr)
         assert done.returncode == 0, f"{script}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return dict(VARIABLE.findall(done.stdout))
 
