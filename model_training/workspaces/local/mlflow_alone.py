@@ -29,5 +29,7 @@ def import_mlflow() -> None:
     setattr(metadata, "entry_points", others)  # noqa: B010  (MLflow asks this very name)
     try:
         importlib.import_module("mlflow")
+        later = importlib.import_module("mlflow.utils.plugins")  # some it looks for when they are first used
+        setattr(later, "_get_entry_points", lambda group: others(group=group))  # noqa: B010
     finally:
         setattr(metadata, "entry_points", everything)  # noqa: B010
