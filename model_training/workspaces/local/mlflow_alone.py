@@ -21,7 +21,7 @@ def import_mlflow() -> None:
     everything = metadata.entry_points
 
     def others(**which: Any) -> Any:
-        found = everything(**which)
+        found: Any = everything(**which)
         if not str(which.get("group", "")).startswith(PLUGINS):
             return found
         return [each for each in found if not each.value.startswith(AZURE)]
