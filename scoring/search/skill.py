@@ -51,10 +51,14 @@ class Record:
 
 @dataclass(frozen=True)
 class SkillRequest:
-    """`bare` is the AML skill's single object: it has no record id, and its answer is the outputs alone."""
+    """`bare` is the AML skill's single object: it has no record id, and its answer is the outputs alone.
+
+    `sent` counts the records as they came: those that share an id are one of `records`.
+    """
 
     records: tuple[Record, ...]
     bare: bool = False
+    sent: int = 1
     images: tuple[bytes, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -78,7 +82,7 @@ def parse_skill_request(body: bytes | str) -> SkillRequest:
     values = value["values"]
     if not isinstance(values, list):
         raise UsageError("expected 'values' as a list of records", hint=f"send {_SHAPE}")
-    return SkillRequest(tuple(_records(values)))
+    return SkillRequest(tuple(_records(values)), sent=len(values))
 
 
 def to_answer(

@@ -31,7 +31,7 @@ def router(context: Context) -> APIRouter:
     async def skill(request: Request) -> Response:
         expect_type(request, ("application/json", "text/json"))
         batch = await read_parsed(request, settings, parse_skill_request)
-        _expect_at_most(len(batch.records), MAX_RECORDS, "records", "lower the skill's batchSize")
+        _expect_at_most(batch.sent, MAX_RECORDS, "records", "lower the skill's batchSize")
         _expect_at_most(len(batch.images), settings.max_images, "images", "lower the skill's batchSize (max_images)")
         since = body_ended(request)
         answered = await unless_gone(request, service.score(batch.images, seconds=settings.skill_seconds, since=since))

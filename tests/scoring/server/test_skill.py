@@ -131,9 +131,10 @@ def test_a_thousand_records_in_one_request(post: Callable[..., Any]) -> None:
     ("body", "message"),
     [
         (batch(*[{}] * 1001), "expected at most 1000 records a request, found 1001"),
+        ({"values": [{"recordId": "0"}] * 1001}, "expected at most 1000 records a request, found 1001"),
         (batch(*[{"pages": [picture()] * 11}] * 91), "expected at most 1000 images a request, found 1001"),
     ],
-    ids=["records", "images"],
+    ids=["records", "of one id", "images"],
 )
 def test_more_than_a_thousand_is_413(post: Callable[..., Any], body: Any, message: str) -> None:
     answer = post(body)
