@@ -1,8 +1,8 @@
 """The document of the interface against the server: whatever it allows or forbids, the answer is a documented one.
 
-Schemathesis runs as the command it is, with all its checks. Only one of them is told more: no schema can say which
-bytes are an image, so where one is expected a 400 may follow a request that fits the document. With more examples:
-`benchmarks/serving/schema.py`.
+Schemathesis runs as the command it is, with all its checks. Two of them are told more: no schema can say which
+bytes are an image, so where one is expected a 400 may follow a request that fits the document; and 413 is a refusal.
+With more examples: `benchmarks/serving/schema.py`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ IMAGES = (
     "/v2/models/{name}/infer",
     "/v2/models/{name}/versions/{version}/infer",
 )
+REFUSED = ["400", "401", "404", "405", "406", "413", "415"]  # 413: more of something than the document allows
 PERHAPS = ["2xx", "400", "404"]  # 404: another model's name
 
 
@@ -32,7 +33,8 @@ def write_config(folder: Path) -> Path:
         for path in IMAGES
     )
     path = folder / "schemathesis.toml"
-    path.write_text("\n".join(rules))
+    refused = f"[checks.negative_data_rejection]\nexpected-statuses = {REFUSED}\n"
+    path.write_text("\n".join((refused, *rules)))
     return path
 
 
