@@ -17,8 +17,9 @@ from typing import Any
 
 from scoring.errors import IntegrityError, NotFoundError
 from scoring.files import sha256_of, write_json
-from scoring.manifest import FileEntry, Json, Manifest, Postprocess, Preprocess
+from scoring.manifest import MANIFEST, FileEntry, Json, Manifest, Postprocess, Preprocess
 from scoring.paths import check_paths, is_pickle
+from scoring.release import read_release
 
 __all__ = [
     "MANIFEST",
@@ -35,7 +36,7 @@ __all__ = [
     "write_manifest",
 ]
 
-MANIFEST = "manifest.json"
+MODEL = "model.onnx"
 NOT_LISTED = frozenset({MANIFEST, "release.json", "release.sig"})
 MAX_MANIFEST_BYTES = 4 << 20
 
@@ -61,18 +62,27 @@ class LoadedBundle:
 
     @property
     def model(self) -> Path:
-        return self.path / "model.onnx"
+        return self.path / MODEL
+
+    @property
+    def model_sha256(self) -> str:
+        """As the manifest says; "" while a bundle is being made and lists nothing yet."""
+        return next((entry.sha256 for entry in self.manifest.files if entry.path == MODEL), "")
 
 
 def load_bundle(path: Path | str, *, verify: bool = True, manifest_sha256: str = "") -> LoadedBundle:
     """Read a bundle folder; with `verify` every file is hashed. A registry's `manifest_sha256` also pins the manifest.
 
+    A `release.json` beside the manifest must be of exactly this one; who signed it is `scoring.edge.trust`'s matter.
+
     Raises: NotFoundError, IntegrityError, IncompatibleError.
     """
     folder = Path(path)
-    manifest = read_manifest(folder, manifest_sha256)
-    if not any(entry.path == "model.onnx" for entry in manifest.files):
-        raise IntegrityError(f"the manifest of {folder} lists no model.onnx", hint="make the bundle again")
+    data = _read_manifest(folder)
+    manifest = parse_manifest(data, manifest_sha256)
+    read_release(folder, hashlib.sha256(data).hexdigest())
+    if not any(entry.path == MODEL for entry in manifest.files):
+        raise IntegrityError(f"the manifest of {folder} lists no {MODEL}", hint="make the bundle again")
     if verify:
         verify_files(folder, manifest)
     return LoadedBundle(folder, manifest)
@@ -80,13 +90,16 @@ def load_bundle(path: Path | str, *, verify: bool = True, manifest_sha256: str =
 
 def read_manifest(folder: Path, manifest_sha256: str = "") -> Manifest:
     """Raises: NotFoundError, IntegrityError, IncompatibleError."""
+    return parse_manifest(_read_manifest(folder), manifest_sha256)
+
+
+def _read_manifest(folder: Path) -> bytes:
     if not folder.is_dir():
         raise NotFoundError(f"there is no bundle folder {folder}", hint="give a folder that holds manifest.json")
     try:
-        data = (folder / MANIFEST).read_bytes()
+        return (folder / MANIFEST).read_bytes()
     except FileNotFoundError as error:
         raise NotFoundError(f"{folder} holds no {MANIFEST}, so it is not a bundle", hint="check the path") from error
-    return parse_manifest(data, manifest_sha256)
 
 
 def parse_manifest(data: bytes, manifest_sha256: str = "") -> Manifest:

@@ -32,13 +32,17 @@ class Detector:
 
     @classmethod
     def load(cls, bundle: LoadedBundle | Path | str, *, threads: int = 1, provider: str = "cpu") -> Detector:
-        """Open the bundle's ONNX file; a folder is verified first. `provider` is one of PROVIDERS.
+        """Open the bundle's ONNX file, whose bytes are as its manifest says; a folder is verified first. `provider` is
+        one of PROVIDERS.
 
         Raises: NotFoundError, IntegrityError; IncompatibleError also where this onnxruntime lacks the provider;
         UsageError for an unknown one.
         """
         loaded = bundle if isinstance(bundle, LoadedBundle) else load_bundle(bundle)
-        return cls(loaded, open_session(loaded.model, threads=threads, provider=provider, name=str(loaded.path)))
+        session = open_session(
+            loaded.model, threads=threads, provider=provider, name=str(loaded.path), sha256=loaded.model_sha256
+        )
+        return cls(loaded, session)
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ CvaError                     exit 1
 ├── ImageError               exit 1   one image that cannot be decoded within the limits; `code` names why
 ├── IntegrityError           exit 4   bytes that differ from their manifest, or an unsafe path
 ├── SelfTestError            exit 5   a bundle that does not give its golden answers on this machine
+│   └── UntestedError        exit 5   it could not be tried now, for want of time or memory; later it may pass
 ├── IncompatibleError        exit 6   a bundle that this version or machine cannot run
 ├── StorageError             exit 1   disk full, permission denied, not a folder
 ├── TrainingError            exit 1   a trial that failed; `log` names where to look
@@ -107,6 +108,10 @@ class IntegrityError(CvaError):
 
 class SelfTestError(CvaError):
     exit_code = 5
+
+
+class UntestedError(SelfTestError):
+    """Says nothing about the bundle: nobody remembers it as rejected."""
 
 
 class IncompatibleError(CvaError):

@@ -22,6 +22,7 @@ from PIL import Image
 from scoring.errors import ImageError, NotFoundError
 from scoring.geometry import Letterbox, letterbox_uint8, place, preprocess, unletterbox
 from scoring.manifest import Preprocess
+from scoring.pieces import expect_few_pieces
 
 __all__ = [
     "MIB",
@@ -29,6 +30,7 @@ __all__ = [
     "Letterbox",
     "Opened",
     "letterbox_uint8",
+    "no_memory",
     "open_image",
     "open_upright",
     "preprocess",
@@ -111,7 +113,22 @@ def open_upright(
     Registered metrics are computed without it: pixels, and so scores, change a little (benchmarks/fast_jpeg.py). Where
     a side is no multiple of the divisor, its last pixel stands for a little less than the others.
     """
-    limits = limits or ImageLimits()
+    try:
+        return _opened(source, limits or ImageLimits(), fast_for)
+    except MemoryError as error:
+        raise no_memory() from error
+
+
+def no_memory() -> ImageError:
+    """For one image, while there may be enough for the next."""
+    return ImageError(
+        "expected enough memory to decode the image, found too little",
+        code="image_too_large",
+        hint="make the image smaller, or give the process more memory or fewer --workers",
+    )
+
+
+def _opened(source: Path | bytes, limits: ImageLimits, fast_for: Preprocess | None) -> Opened:
     image = _open_header(_read(source, limits), limits)
     full = image.size
     if full[0] * full[1] > limits.max_pixels:
@@ -153,6 +170,7 @@ def _read(source: Path | bytes, limits: ImageLimits) -> bytes:
 
 
 def _open_header(data: bytes, limits: ImageLimits) -> Image.Image:
+    expect_few_pieces(data)
     try:
         return Image.open(io.BytesIO(data), formats=limits.formats)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

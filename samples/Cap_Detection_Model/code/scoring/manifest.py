@@ -12,7 +12,9 @@ from scoring.paths import check_paths
 
 Json: TypeAlias = "dict[str, Any]"
 
+MANIFEST = "manifest.json"
 SCHEMA = 1
+TASKS = ("image_object_detection",)  # whose answers the detector here gives
 KINDS = ("cva", "automl_yolov5", "automl_fasterrcnn", "automl_retinanet")
 RESIZES = ("letterbox", "letterbox_shrink", "stretch")  # ..._shrink: an image that fits is not made larger
 ANCHORS = ("top_left", "center")  # where a letterboxed image lies in the input
@@ -87,7 +89,7 @@ class Manifest:
     def parse(value: object) -> Manifest:
         """Check every field that is used.
 
-        Raises: IncompatibleError for a schema, preprocessing or kind that is not known here; IntegrityError for
+        Raises: IncompatibleError for a schema, task, preprocessing or kind that is not known here; IntegrityError for
         anything that is missing, of the wrong type, or unsafe.
         """
         raw = _object(value, "the manifest")
@@ -100,7 +102,7 @@ class Manifest:
         runtime = _object(raw.get("runtime"), "runtime")
         return Manifest(
             name=_field(raw, "name", str),
-            task=_field(raw, "task", str),
+            task=_task(_field(raw, "task", str)),
             labels=labels,
             preprocess=_preprocess(_object(raw.get("preprocess"), "preprocess")),
             postprocess=_postprocess(_object(raw.get("postprocess"), "postprocess"), labels),
@@ -133,6 +135,15 @@ def _number(raw: Json, name: str, low: float, high: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise _broken(f"{name} should be a number from {low:g} to {high:g}, found {value!r}")
     return float(value)
+
+
+def _task(task: str) -> str:
+    if task not in TASKS:
+        raise IncompatibleError(
+            f"expected a model of {', '.join(TASKS)}, found one of {task!r}: this version detects objects and no more",
+            hint="serve it with what it was made for, or update cv-accelerator on this machine",
+        )
+    return task
 
 
 def _labels(value: Sequence[object]) -> tuple[str, ...]:

@@ -48,7 +48,7 @@ def read_onnx(path: Path) -> bytes:
 def _has_external(message: memoryview, kind: str, depth: int) -> bool:
     if depth > MAX_DEPTH:
         raise ValueError(f"nested deeper than {MAX_DEPTH}")
-    for number, value in _read_fields(message):
+    for number, value in read_fields(message):
         if kind == "tensor" and (number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value != 0)):
             return True
         inner = _FIELDS[kind].get(number)
@@ -57,7 +57,8 @@ def _has_external(message: memoryview, kind: str, depth: int) -> bool:
     return False
 
 
-def _read_fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+def read_fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """Numbers of fields and their values, as they come. Raises: ValueError, IndexError where it is no such message."""
     at = 0
     while at < len(message):
         key, at = _varint(message, at)

@@ -13,7 +13,7 @@ from pathlib import Path
 from scoring.detections import Detections
 from scoring.detector import Detector
 from scoring.errors import CvaError, ImageError, NotFoundError, StorageError
-from scoring.images import ImageLimits, open_upright
+from scoring.images import ImageLimits, no_memory, open_upright
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,10 @@ def score_image(
         problem = StorageError(f"cannot read {source!s}: {error.strerror}", hint="check who owns it")
         return Scored(None, problem, decode_ms=_ms(started))
     decoded = time.perf_counter()
-    [found] = detector.detect([image], score_threshold=score_threshold, batch_size=1)
+    try:
+        [found] = detector.detect([image], score_threshold=score_threshold, batch_size=1)
+    except MemoryError:  # a picture that could just be decoded may be too large to be made smaller
+        return Scored(None, no_memory(), decode_ms=(decoded - started) * 1000)
     return Scored(found, None, width, height, (decoded - started) * 1000, _ms(decoded))
 
 

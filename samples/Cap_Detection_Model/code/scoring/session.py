@@ -8,6 +8,8 @@ option for either.
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,7 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.errors import IncompatibleError, UsageError
+from scoring.errors import IncompatibleError, IntegrityError, UsageError
 from scoring.onnxfile import read_onnx
 
 PROVIDERS = {
@@ -49,10 +51,28 @@ class Session:
             ) from error
 
 
-def open_session(model: Path, *, threads: int, provider: str, name: str = "") -> Session:
-    """Raises: UsageError, IncompatibleError, IntegrityError."""
+def runtime() -> Any:
+    """onnxruntime, imported with its telemetry off: on Linux, too, it would send who runs what to its makers.
+
+    Only the environment turns that off, before the import; calling disable_telemetry_events() does not (1.31).
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
+    return onnxruntime
+
+
+def check_provider(provider: str) -> None:
+    """Raises: UsageError for an unknown one, IncompatibleError where this onnxruntime lacks it."""
+    _available(provider, runtime().get_available_providers())
+
+
+def open_session(model: Path, *, threads: int, provider: str, name: str = "", sha256: str = "") -> Session:
+    """The bytes that the runtime gets have this `sha256`, whatever lay there when the file was verified.
+
+    Raises: UsageError, IncompatibleError, IntegrityError.
+    """
+    onnxruntime = runtime()
     wanted = _available(provider, onnxruntime.get_available_providers())
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -60,8 +80,9 @@ def open_session(model: Path, *, threads: int, provider: str, name: str = "") ->
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads leave the cores to others
     providers = [wanted] if provider == "cpu" else [wanted, PROVIDERS["cpu"]]
+    data = _read(model, sha256)
     try:
-        session = onnxruntime.InferenceSession(read_onnx(model), options, providers=providers)
+        session = onnxruntime.InferenceSession(data, options, providers=providers)
     except _runtime_errors() as error:
         raise IncompatibleError(
             f"onnxruntime {onnxruntime.__version__} cannot load {model}: {error}", hint="update onnxruntime"
@@ -72,6 +93,17 @@ def open_session(model: Path, *, threads: int, provider: str, name: str = "") ->
             hint="install the driver and libraries it needs, or use provider 'cpu'",
         )
     return Session(session, name or str(model))
+
+
+def _read(model: Path, sha256: str) -> bytes:
+    data = read_onnx(model)
+    found = hashlib.sha256(data).hexdigest() if sha256 else ""
+    if found != sha256:
+        raise IntegrityError(
+            f"{model} differs from its manifest: expected sha256 {sha256}, found {found}",
+            hint="do not use it: it was changed after it was verified; pull or register the model again",
+        )
+    return data
 
 
 def _available(provider: str, here: Sequence[str]) -> str:
@@ -88,6 +120,7 @@ def _available(provider: str, here: Sequence[str]) -> str:
 
 
 def _runtime_errors() -> tuple[type[Exception], ...]:
+    runtime()
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoModel", "NoSuchFile", "NotImplemented")

@@ -85,11 +85,11 @@ def _look(path: str) -> tuple[tuple[int, int], CvaError | None]:
 
 
 def _read(path: str, size: int, most: int) -> bytes | None:
-    """None where the scorer itself will say what is wrong: too large, not readable."""
+    """None where the scorer itself will say what is wrong: too large, not readable, too little memory."""
     if size > most:
         return None
     try:
         with open(path, "rb") as file:  # noqa: PTH123
             return file.read(size + 1)
-    except OSError:
+    except (OSError, MemoryError):
         return None
