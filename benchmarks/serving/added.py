@@ -20,7 +20,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
@@ -29,13 +28,13 @@ from typing import IO, Any
 
 from benchmarks.host import host
 from benchmarks.serving import load, processes
-from benchmarks.serving.contestants import ROOT, free_port, surroundings
+from benchmarks.serving.contestants import ROOT, START_SECONDS, free_port, has_answered, surroundings
 
 HERE = Path(__file__).resolve().parent
 MODELS = {"sample": ROOT / "samples" / "Cap_Detection_Model", "nano-320": None}
 OPTIONS: dict[str, list[str]] = {"": [], "--fast-jpeg": ["--fast-jpeg"]}
 KINDS = ("raw", "json")
-WARM_UP, START_SECONDS, BAR_MS = 20, 90, 1.5
+WARM_UP, BAR_MS = 20, 1.5
 
 
 @dataclass
@@ -124,15 +123,8 @@ def start(folder: Path, options: list[str]) -> Counted:
     os.close(asked)
     os.close(answer)
     counted = Counted(port, process, os.fdopen(ask, "w"), os.fdopen(answers))
-    [first, *_] = load.requests(port, "raw", folder / "pictures")
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            load.ask(port, first)
-            return counted
-        except (OSError, SystemExit):
-            time.sleep(0.2)
-    processes.end(process)
+    if has_answered(port, process, folder):
+        return counted
     raise SystemExit(f"the server did not start within {START_SECONDS} s")
 
 

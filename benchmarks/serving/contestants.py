@@ -69,16 +69,23 @@ def start(contestant: Contestant, folder: Path, logs: Path) -> Running:
             command, stdout=log, stderr=subprocess.STDOUT, text=True, cwd=logs, env=surroundings(folder)
         )
     running = Running(contestant, port, process)
+    if has_answered(port, process, folder):
+        return running
+    raise SystemExit(f"{contestant.name} did not start within {START_SECONDS} s: see {logs / contestant.name}.log")
+
+
+def has_answered(port: int, process: subprocess.Popen[str], folder: Path) -> bool:
+    """Waits for the first answer; what gives none is ended."""
     [first, *_] = load.requests(port, "raw", folder / "pictures")
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
             load.ask(port, first)
-            return running
+            return True
         except (OSError, SystemExit):
             time.sleep(0.2)
     processes.end(process)
-    raise SystemExit(f"{contestant.name} did not start within {START_SECONDS} s: see {logs / contestant.name}.log")
+    return False
 
 
 def surroundings(folder: Path) -> dict[str, str]:

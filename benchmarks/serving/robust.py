@@ -14,16 +14,14 @@ import argparse
 import json
 import os
 import statistics
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.host import host
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-sys.path[:0] = [str(HERE.parent), str(ROOT)]
-
-from host import host  # noqa: E402
 
 BUNDLE = "samples/Cap_Detection_Model"
 READ_SECONDS = 5  # the crowd is cut off after it, and comes again
