@@ -14,9 +14,10 @@ import uuid
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from scoring.server.http import REQUEST_ID, SHARE, CallerLeft, fault_response
+from scoring.server.http import REQUEST_ID, SHARE, fault_response
 from scoring.server.metrics import Metrics
 from scoring.server.settings import ServeSettings
+from scoring.server.waiting import CallerLeft
 
 log = logging.getLogger("scoring.server")
 access = logging.getLogger("scoring.server.access")

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from fastapi import APIRouter, FastAPI
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 from scoring.errors import CvaError
 from scoring.server.access_log import Faults, Outermost
-from scoring.server.bodies import Bodies
 from scoring.server.context import Context
+from scoring.server.direct import Direct
 from scoring.server.http import on_error, on_http_error
 from scoring.server.keys import KeyRing, Locked
 from scoring.server.routes import docs, health, invocations, openinference, page, score, skill, vision
@@ -31,32 +32,30 @@ ROUTERS: tuple[Callable[[Context], APIRouter], ...] = (
 )
 
 
-def create_app(context: Context) -> FastAPI:
+def create_app(context: Context) -> ASGIApp:
     """Raises: NotFoundError, StorageError, UsageError for a keys file that cannot be used."""
-    settings = context.settings
-    app = FastAPI(title="cva serve", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    app.state.bodies = Bodies(settings)
-    app.add_exception_handler(CvaError, on_error)
-    app.add_exception_handler(HTTPException, on_http_error)
-    for router in ROUTERS:
-        app.include_router(router(context))
-    _wrap(app, context)
-    return app
+    routers = [make(context) for make in ROUTERS]
+    api = FastAPI(title="cva serve", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    api.state.bodies = context.bodies
+    api.add_exception_handler(CvaError, on_error)
+    api.add_exception_handler(HTTPException, on_http_error)
+    for router in routers:
+        api.include_router(router)
+    return _wrapped(Direct(api, routers), context)
 
 
-def _wrap(app: FastAPI, context: Context) -> None:
+def _wrapped(app: ASGIApp, context: Context) -> ASGIApp:
     """From the inside out: keys, faults, CORS (a preflight shows no key), then ids, counting and the last resort."""
     settings = context.settings
     if settings.locked:
-        app.add_middleware(Locked, keys=KeyRing(settings).current)
+        app = Locked(app, keys=KeyRing(settings).current)
     if settings.cors_origins:
-        app.add_middleware(Faults, settings=settings)
-        app.add_middleware(
-            CORSMiddleware,
+        app = CORSMiddleware(
+            Faults(app, settings),
             allow_origins=list(settings.cors_origins),
             allow_methods=["GET", "POST"],
             allow_headers=["*"],
             expose_headers=list(EXPOSED),
             max_age=600,
         )
-    app.add_middleware(Outermost, metrics=context.metrics, settings=settings)
+    return Outermost(app, context.metrics, settings)

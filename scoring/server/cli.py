@@ -21,7 +21,7 @@ from scoring.server.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     import uvicorn
-    from fastapi import FastAPI
+    from starlette.types import ASGIApp
 
     from scoring.server.context import Context
     from scoring.server.settings import ServeSettings
@@ -98,7 +98,7 @@ def listen(settings: ServeSettings) -> socket.socket:
         ) from error
 
 
-def make_server(app: FastAPI, settings: ServeSettings, told: Sequence[int] = ()) -> uvicorn.Server:
+def make_server(app: ASGIApp, settings: ServeSettings, told: Sequence[int] = ()) -> uvicorn.Server:
     """uvicorn as this server wants it; `server.run(sockets=[…])` runs it. `told`: signals to end that came first."""
     import uvicorn
 
@@ -127,7 +127,7 @@ def make_server(app: FastAPI, settings: ServeSettings, told: Sequence[int] = ())
     return Server(config)
 
 
-def serve(app: FastAPI, settings: ServeSettings, listener: socket.socket, told: Sequence[int] = ()) -> None:
+def serve(app: ASGIApp, settings: ServeSettings, listener: socket.socket, told: Sequence[int] = ()) -> None:
     """Until SIGTERM or SIGINT; requests in flight are finished."""
     _allow_many_connections()
     make_server(app, settings, told).run(sockets=[listener])

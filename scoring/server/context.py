@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from scoring.server.bodies import Bodies
 from scoring.server.metrics import Metrics
 from scoring.server.service import Service
 from scoring.server.settings import ServeSettings
@@ -18,6 +19,7 @@ class Context:
     settings: ServeSettings
     service: Service
     metrics: Metrics
+    bodies: Bodies
     reloads: Callable[[], dict[str, Any]] = dict
 
     @staticmethod
@@ -26,4 +28,4 @@ class Context:
         metrics = Metrics()
         service = Service(settings, metrics)
         metrics.watch(service)
-        return Context(settings, service, metrics)
+        return Context(settings, service, metrics, Bodies(settings))

@@ -1,4 +1,4 @@
-"""What every route shares: reading a body within limits, answering errors, request ids, noticing a caller who left.
+"""What every route shares: reading a body within limits, answering errors, request ids.
 
 Routes are made by `new_router`: a handler takes the Request and returns a Response, with nothing in between. Knows
 nothing about models or the shapes of messages.
@@ -11,7 +11,7 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from fastapi import APIRouter
@@ -23,6 +23,7 @@ from starlette.responses import Response
 from scoring.errors import BusyError, CvaError, DeadlineError, ImageError, NotFoundError, UnavailableError, UsageError
 from scoring.server.bodies import LARGE, Bodies, Share
 from scoring.server.settings import ServeSettings
+from scoring.server.waiting import CallerLeft, within
 
 T = TypeVar("T")
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -44,10 +45,6 @@ class Refused(CvaError):
         super().__init__(message, hint=hint)
         self.status = status
         self.headers = dict(headers or {})
-
-
-class CallerLeft(Exception):
-    """The caller closed the connection: there is nobody to answer."""
 
 
 class PlainRoute(APIRoute):
@@ -146,7 +143,7 @@ async def read_body(request: Request, settings: ServeSettings) -> bytes:
         raise await _too_large(request, f"{declared} bytes", settings, more=True)
     share = request.scope[SHARE] = Share(request.app.state.bodies, declared)
     try:
-        body = await asyncio.wait_for(_read(request, settings, share), settings.read_seconds)
+        body = await within(settings.read_seconds, _read(request, settings, share))
         request.scope[ENDED] = time.monotonic()
         return body
     except asyncio.TimeoutError:
@@ -196,7 +193,7 @@ async def _too_large(request: Request, found: str, settings: ServeSettings, *, m
     """Reads on for a moment, so that a caller who listens only after sending hears the answer."""
     if more and "expect" not in request.headers:
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(_discard(request, settings.max_body), _DRAIN_SECONDS)
+            await within(_DRAIN_SECONDS, _discard(request, settings.max_body))
     return Refused(
         413,
         f"expected a body of at most {settings.max_body} bytes (--max-body), found {found}",
@@ -211,30 +208,6 @@ async def _discard(request: Request, most: int) -> None:
         message = await request.receive()
         size += len(message.get("body", b""))
         more = message.get("more_body", False)
-
-
-async def unless_gone(request: Request, work: Awaitable[T]) -> T:
-    """The work's result; the work is cancelled when the caller closes the connection. The body must have been read.
-
-    Raises: CallerLeft.
-    """
-    task = asyncio.ensure_future(work)
-    watcher = asyncio.ensure_future(_gone(request))
-    watcher.add_done_callback(lambda done: None if done.cancelled() else task.cancel())
-    try:
-        return await task
-    except asyncio.CancelledError:
-        if watcher.done() and not watcher.cancelled():
-            raise CallerLeft from None
-        task.cancel()
-        raise
-    finally:
-        watcher.cancel()
-
-
-async def _gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def _word(text: str) -> str:

@@ -13,8 +13,9 @@ from starlette.requests import Request
 
 from scoring.errors import DeadlineError, UsageError
 from scoring.scorer import Scored
-from scoring.server.http import Refused, body_ended, unless_gone
+from scoring.server.http import Refused, body_ended
 from scoring.server.service import Answered
+from scoring.server.waiting import unless_gone
 from scoring.wire import to_element, to_error_element
 
 if TYPE_CHECKING:

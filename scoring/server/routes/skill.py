@@ -14,9 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from scoring.search.skill import MAX_RECORDS, SkillRequest, parse_skill_request, render, to_answer
-from scoring.server.http import Refused, body_ended, new_router, read_parsed, unless_gone
+from scoring.server.http import Refused, body_ended, new_router, read_parsed
 from scoring.server.routes.answering import expect_type, model_headers
 from scoring.server.service import Answered
+from scoring.server.waiting import unless_gone
 
 if TYPE_CHECKING:
     from scoring.server.context import Context

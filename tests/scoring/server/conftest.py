@@ -35,14 +35,13 @@ def started(
     listener = listen(settings)
     if send_buffer:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
-    app = create_app(context)
-    server = make_server(app, settings)
+    server = make_server(create_app(context), settings)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
         while not server.started and thread.is_alive():
             time.sleep(0.005)
-        yield Running(context, listener.getsockname()[1], app.state.bodies)
+        yield Running(context, listener.getsockname()[1])
     finally:
         server.should_exit = True
         thread.join(timeout=20)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from scoring.detector import Detector
-from scoring.server.bodies import Bodies
 from scoring.server.context import Context
 from scoring.server.service import ServedModel
 
@@ -31,7 +30,6 @@ class Running:
 
     context: Context
     port: int
-    bodies: Bodies | None = None  # the application's own count of what it holds
     headers: dict[str, str] = field(default_factory=dict)  # sent with every request
 
     @property

@@ -142,8 +142,7 @@ def test_a_head_over_64_kib_is_431(server: Running) -> None:
 
 def test_all_bodies_together_are_bounded_and_given_back(serve: Serve, png: Png) -> None:
     server = serve(max_body=3000, max_held=4000)
-    bodies = server.bodies
-    assert bodies is not None
+    bodies = server.context.bodies
     with connected(server) as one, connected(server) as two:
         one.sendall(head("content-length: 3000") + bytes(2500))
         until(lambda: bodies.held == 2500)
@@ -158,8 +157,7 @@ def test_all_bodies_together_are_bounded_and_given_back(serve: Serve, png: Png) 
 def test_of_large_bodies_that_come_at_once_some_are_read(serve: Serve) -> None:
     """Each gets its whole place before it is read, or none; small ones have room of their own."""
     server = serve(max_body=3 * MIB, max_held=8 * MIB)
-    bodies, size = server.bodies, 3 * MIB
-    assert bodies is not None
+    bodies, size = server.context.bodies, 3 * MIB
     with connected(server) as one, connected(server) as two, connected(server) as three:
         for line in (one, two):
             line.sendall(head(f"content-length: {size}") + b"x")

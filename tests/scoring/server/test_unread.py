@@ -61,8 +61,7 @@ def test_a_request_whose_answer_cannot_be_sent_is_given_up(
     server: Running, line: socket.socket, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It waits, with its body in memory, for the one before to be taken; and it is no fault of ours that it is not."""
-    assert server.bodies is not None
-    bodies = server.bodies
+    bodies = server.context.bodies
     line.sendall((GET + b"\r\n" + POST) * 4)
     until(lambda: bodies.held == len(b"not json!"))
     until(lambda: bodies.held == 0)
