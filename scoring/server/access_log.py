@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import re
 import time
 import traceback
-import uuid
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -108,7 +108,7 @@ def _ids(scope: Scope) -> tuple[bytes, list[tuple[bytes, bytes]]]:
             own = value
         elif name == b"x-ms-client-request-id" and _HARMLESS.fullmatch(value):
             theirs = [(name, value)]
-    return own or uuid.uuid4().hex.encode(), theirs
+    return own or b"%032x" % random.getrandbits(128), theirs
 
 
 def _route(scope: Scope) -> str:

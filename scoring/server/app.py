@@ -39,6 +39,7 @@ def create_app(context: Context) -> ASGIApp:
     api.state.bodies = context.bodies
     api.add_exception_handler(CvaError, on_error)
     api.add_exception_handler(HTTPException, on_http_error)
+    api.add_middleware(Faults, settings=context.settings)  # FastAPI's own layer around it has another answer
     for router in routers:
         api.include_router(router)
     return _wrapped(Direct(api, routers), context)

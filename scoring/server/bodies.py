@@ -30,6 +30,8 @@ class Bodies:
 
     def too_many_values(self, body: bytes) -> bool:
         """Counted without parsing: base64 holds none of these signs."""
+        if len(body) <= self.values:
+            return False
         return body.count(b",") + body.count(b"[") + body.count(b"{") > self.values
 
     def busy(self) -> BusyError:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
+import orjson
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
@@ -82,6 +83,8 @@ def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | No
 
 def encode(value: Any) -> bytes:
     """JSON; half a surrogate pair, which UTF-8 has no bytes for, stays the escape that it came as."""
+    with contextlib.suppress(orjson.JSONEncodeError):  # it knows no such halves
+        return orjson.dumps(value)
     return _encoder.encode(value).encode("utf-8", "backslashreplace")
 
 

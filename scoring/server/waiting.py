@@ -1,0 +1,75 @@
+"""Waiting that something may end early: a clock, or a caller who leaves. Neither takes a task of its own for the work.
+
+`asyncio.wait_for` and a task for each side of a race cost a small answer more than its own work does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from starlette.requests import Request
+
+T = TypeVar("T")
+
+
+class CallerLeft(Exception):
+    """The caller closed the connection: there is nobody to answer."""
+
+
+class _Stop:
+    """Cancels the task that makes it, once, and can tell that from any other cancelling."""
+
+    def __init__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task, self.done = task, False
+
+    def __call__(self) -> None:
+        self.done = True
+        self._task.cancel()
+
+    def undo(self) -> None:
+        """Where asyncio counts the cancellings of a task, from Python 3.11 on, this one is over."""
+        if hasattr(self._task, "uncancel"):
+            self._task.uncancel()
+
+
+async def within(seconds: float, work: Awaitable[T]) -> T:
+    """The work's result. Raises: asyncio.TimeoutError; then the work was cancelled."""
+    stop = _Stop()
+    timer = asyncio.get_running_loop().call_later(seconds, stop)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if not stop.done:
+            raise
+        stop.undo()
+        raise asyncio.TimeoutError from None
+    finally:
+        timer.cancel()
+
+
+async def unless_gone(request: Request, work: Awaitable[T]) -> T:
+    """The work's result; the work is cancelled when the caller closes the connection. The body must have been read.
+
+    Raises: CallerLeft.
+    """
+    stop = _Stop()
+    watcher = asyncio.ensure_future(_watch(request, stop))
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if not stop.done:
+            raise
+        stop.undo()
+        raise CallerLeft from None
+    finally:
+        watcher.cancel()
+
+
+async def _watch(request: Request, stop: _Stop) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    stop()
