@@ -26,6 +26,7 @@ class Metrics(Observer):
         self._seconds = Histogram(
             "cva_request_seconds", "from head to answer", ("route",), buckets=BUCKETS, registry=self.registry
         )
+        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         part = Histogram(
             "cva_score_seconds", "of one scored request, by part", ("part",), buckets=BUCKETS, registry=self.registry
         )
@@ -40,8 +41,12 @@ class Metrics(Observer):
         self.registry.register(_Now(service))
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
-        self._requests.labels(route, method if method in METHODS else "other", str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        key = route, method if method in METHODS else "other", status
+        if key not in self._series:  # finding them among their labels takes longer than counting
+            self._series[key] = self._requests.labels(*map(str, key)), self._seconds.labels(route)
+        count, took = self._series[key]
+        count.inc()
+        took.observe(seconds)
 
     def answered(self, answer: Answered) -> None:
         self._queue.observe(answer.queued_ms / 1000)

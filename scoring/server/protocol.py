@@ -11,9 +11,11 @@ happens. Knows nothing about what is asked or answered.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from scoring.server.waiting import LEFT
 
 MAX_HEAD = 64 << 10  # bytes
 MAX_WAITING = 16  # requests behind the one that is being answered
@@ -50,6 +52,7 @@ class Connection(HttpToolsProtocol):
         if self._running is not None and not self._running.response_complete:  # uvicorn tells the newest one alone
             self._running.disconnected = True
             self._running.message_event.set()
+            _extended(self._running.scope)[LEFT].set_result(None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -82,6 +85,7 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._stop()
         self._moved = True
+        _extended(self.scope)[LEFT] = self.loop.create_future()
         super().on_headers_complete()
         if not self.pipeline:
             self._running = self.cycle
@@ -134,6 +138,11 @@ class Connection(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _extended(scope: Any) -> dict[str, Any]:
+    """uvicorn's type of a scope knows the keys of ASGI alone."""
+    return cast(dict[str, Any], scope)
 
 
 def protocol(seconds: float) -> type[Connection]:

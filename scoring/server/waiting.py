@@ -14,6 +14,9 @@ from starlette.requests import Request
 T = TypeVar("T")
 
 
+LEFT = "cva.left"  # in the ASGI scope, by our own protocol: a future that is done when the connection is lost
+
+
 class CallerLeft(Exception):
     """The caller closed the connection: there is nobody to answer."""
 
@@ -26,7 +29,7 @@ class _Stop:
         assert task is not None
         self._task, self.done = task, False
 
-    def __call__(self) -> None:
+    def __call__(self, *_: object) -> None:
         self.done = True
         self._task.cancel()
 
@@ -57,7 +60,9 @@ async def unless_gone(request: Request, work: Awaitable[T]) -> T:
     Raises: CallerLeft.
     """
     stop = _Stop()
-    watcher = asyncio.ensure_future(_watch(request, stop))
+    told: asyncio.Future[None] | None = request.scope.get(LEFT)
+    left = told or asyncio.ensure_future(_gone(request))
+    left.add_done_callback(stop)
     try:
         return await work
     except asyncio.CancelledError:
@@ -66,10 +71,12 @@ async def unless_gone(request: Request, work: Awaitable[T]) -> T:
         stop.undo()
         raise CallerLeft from None
     finally:
-        watcher.cancel()
+        left.remove_done_callback(stop)
+        if left is not told:
+            left.cancel()
 
 
-async def _watch(request: Request, stop: _Stop) -> None:
+async def _gone(request: Request) -> None:
+    """Under any other server: what ASGI has for it, at the price of a task."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
-    stop()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -97,7 +97,11 @@ def _element(filename: str, scored: Scored, labels: Sequence[str]) -> dict[str, 
 
 
 def model_headers(answered: Answered) -> dict[str, str]:
-    """What is not printable ASCII in a name is percent-encoded: a header holds nothing else."""
     timing = f"decode;dur={answered.decode_ms:.1f}, infer;dur={answered.infer_ms:.1f}"
-    name, version = quote(answered.model.name, _PRINTABLE), quote(answered.model.version, _PRINTABLE)
-    return {"x-model-name": name, "x-model-version": version, "server-timing": timing}
+    return {**_named(answered.model.name, answered.model.version), "server-timing": timing}
+
+
+@lru_cache
+def _named(name: str, version: str) -> dict[str, str]:
+    """What is not printable ASCII in a name is percent-encoded: a header holds nothing else."""
+    return {"x-model-name": quote(name, _PRINTABLE), "x-model-version": quote(version, _PRINTABLE)}
