@@ -60,12 +60,13 @@ def preprocess_into(image: Image.Image, spec: Preprocess, out: NDArray[np.float3
     box = place(image.width, image.height, spec)
     inner = _resized(_rgb(image), box, spec.antialias)
     bottom, right = box.top + box.height, box.left + box.width
-    grey = np.uint8(spec.pad)
-    for channel, plane in enumerate(out):
-        border = _normal(np.full(1, grey), spec, channel)
-        plane[: box.top], plane[bottom:] = border, border
-        plane[box.top : bottom, : box.left], plane[box.top : bottom, right:] = border, border
-        _normal(np.asarray(inner.getchannel(channel)), spec, channel, plane[box.top : bottom, box.left : right])
+    for channel, (plane, band) in enumerate(zip(out, inner.split(), strict=True)):
+        plane[box.top : bottom, box.left : right] = np.asarray(band)  # float32 first: in place is the faster product
+        _normalise(plane[box.top : bottom, box.left : right], spec, channel)
+        border = _normalise(np.full(1, spec.pad, np.float32), spec, channel)
+        for edge in (plane[: box.top], plane[bottom:], plane[:, : box.left], plane[:, right:]):
+            if edge.size:
+                edge[...] = border
     return box
 
 
@@ -76,10 +77,9 @@ def unletterbox(boxes_px: NDArray[np.floating], box: Letterbox) -> NDArray[np.fl
     return np.clip((boxes_px.reshape(-1, 4) - corner) / sides, 0.0, 1.0).astype(np.float32)
 
 
-def _normal(
-    pixels: NDArray[np.uint8], spec: Preprocess, channel: int, out: NDArray[np.float32] | None = None
-) -> NDArray[np.float32]:
-    values = np.multiply(pixels, np.float32(spec.scale), out=out, dtype=np.float32)
+def _normalise(values: NDArray[np.float32], spec: Preprocess, channel: int) -> NDArray[np.float32]:
+    """In place."""
+    values *= np.float32(spec.scale)
     mean, std = np.float32(spec.mean[channel]), np.float32(spec.std[channel])
     if mean != 0:
         values -= mean
