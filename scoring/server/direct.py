@@ -26,7 +26,7 @@ class Direct:
         self._routes = {(method, route.path): route for route in plain for method in route.methods or ()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        route = self._routes.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        route = self._find(scope)
         if route is None:
             await self._api(scope, receive, send)
             return
@@ -37,3 +37,6 @@ class Direct:
         except CvaError as error:
             response = await on_error(request, error)
         await response(scope, receive, send)
+
+    def _find(self, scope: Scope) -> PlainRoute | None:
+        return self._routes.get((scope["method"], scope["path"])) if scope["type"] == "http" else None

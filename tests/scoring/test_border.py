@@ -14,7 +14,11 @@ import scoring
 
 PACKAGE = Path(scoring.__file__).resolve().parent
 ALLOWED = {"scoring", "numpy", "PIL", "onnxruntime", "yaml", "cryptography"} | set(sys.stdlib_module_names)
-SERVER = {"fastapi", "starlette", "uvicorn", "prometheus_client"}  # in scoring/server alone
+SERVER = {"fastapi", "starlette", "uvicorn", "prometheus_client", "orjson"}  # in scoring/server alone
+FASTER = {
+    "orjson",
+    "pybase64",
+}  # in scoring/wire.py, which does without: a bundle's requirements.txt does not name them
 HEAVY = ("model_training", "torch", "mlflow", "azure", "cv2", "onnx", "optuna", "pandas")
 
 
@@ -29,8 +33,8 @@ def imports(path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_only_what_a_device_has_is_imported(path: Path) -> None:
-    server = path.is_relative_to(PACKAGE / "server")
-    assert set(imports(path)) <= (ALLOWED | SERVER if server else ALLOWED)
+    more = SERVER if path.is_relative_to(PACKAGE / "server") else FASTER if path.name == "wire.py" else set()
+    assert set(imports(path)) <= ALLOWED | more
 
 
 def test_nothing_heavy_is_loaded_when_everything_is_imported() -> None:
