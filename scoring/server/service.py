@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import queue
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from scoring.errors import BusyError, NotReadyError
 from scoring.scorer import Scored, score_image
+from scoring.server.line import Line
 from scoring.server.settings import MIB, ServeSettings
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Service:
         self.requests = 0  # waiting or being scored
         self.held = 0  # bytes of their images
         self._model: ServedModel | None = None
-        self._waiting: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._waiting: Line[_Request | None] = Line()
         self._threads = [
             threading.Thread(target=self._work, name=f"score-{number}", daemon=True)
             for number in range(settings.workers)
@@ -97,7 +97,7 @@ class Service:
     @property
     def waiting(self) -> int:
         """Requests that no worker holds right now."""
-        return self._waiting.qsize()
+        return len(self._waiting)
 
     def use(self, model: ServedModel) -> None:
         """Requests from now on are for `model`; those in flight finish on the one they began with."""
