@@ -26,14 +26,13 @@ _SHAPES = '{"input_data":{"columns":["image"],"data":["<base64>"]}} or {"data":[
 
 def to_element(filename: str, found: Detections, labels: Sequence[str]) -> dict[str, Any]:
     """One image's element of the answer; no result is `"boxes": []`."""
-    order = (-found.scores).argsort(kind="stable")
-    numbers = np.concatenate([found.boxes, found.scores[:, None]], axis=1, dtype=np.float64)[order]
-    rows = (np.rint(numbers * _STEPS) / _STEPS).tolist()
-    names = [labels[index] for index in found.labels[order].tolist()]
-    boxes = [
-        {"box": {"topX": left, "topY": top, "bottomX": right, "bottomY": bottom}, "label": name, "score": score}
-        for (left, top, right, bottom, score), name in zip(rows, names, strict=True)
-    ]
+    numbers = np.concatenate([found.boxes, found.scores[:, None]], axis=1, dtype=np.float64)
+    rows, exact, indexes = (np.rint(numbers * _STEPS) / _STEPS).tolist(), found.scores.tolist(), found.labels.tolist()
+    boxes = []
+    for i in sorted(range(len(exact)), key=exact.__getitem__, reverse=True):
+        left, top, right, bottom, score = rows[i]
+        sides = {"topX": left, "topY": top, "bottomX": right, "bottomY": bottom}
+        boxes.append({"box": sides, "label": labels[indexes[i]], "score": score})
     return {"filename": filename, "boxes": boxes}
 
 
