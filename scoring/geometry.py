@@ -75,8 +75,9 @@ def unletterbox(boxes_px: NDArray[np.floating], box: Letterbox) -> NDArray[np.fl
     """Boxes (n, 4) ltrb in input pixels to fractions of the source image, clipped to [0, 1]."""
     corner = np.array([box.left, box.top] * 2, np.float64)
     sides = np.array([box.width, box.height] * 2, np.float64)
-    fractions: NDArray[np.float64] = (boxes_px.reshape(-1, 4) - corner) / sides
-    return np.minimum(np.maximum(fractions, 0.0), 1.0).astype(np.float32)  # np.clip takes twice as long
+    fractions = (boxes_px.reshape(-1, 4) - corner) / sides
+    inside: NDArray[np.float64] = np.minimum(np.maximum(fractions, 0.0), 1.0)  # np.clip takes twice as long
+    return inside.astype(np.float32)
 
 
 def _normalise(values: NDArray[np.float32], spec: Preprocess, channel: int) -> NDArray[np.float32]:
