@@ -77,9 +77,9 @@ class Detector:
         """Boxes that lie in the padding alone have no extent in the image, and are none."""
         fractions = unletterbox(found.boxes, letterbox)
         real = (fractions[:, 2] > fractions[:, 0]) & (fractions[:, 3] > fractions[:, 1])
-        keep = np.flatnonzero(real & (found.scores >= per_label[found.labels]))
-        order = keep[np.argsort(-found.scores[keep], kind="stable")][: self.bundle.postprocess.max_boxes]
-        return Detections(fractions[order], found.scores[order], found.labels[order])
+        keep = (real & (found.scores >= per_label[found.labels])).nonzero()[0]
+        order = keep.take((-found.scores.take(keep)).argsort(kind="stable")[: self.bundle.postprocess.max_boxes])
+        return Detections(fractions.take(order, axis=0), found.scores.take(order), found.labels.take(order))
 
 
 def _thresholds(threshold: float | Mapping[str, float], labels: Sequence[str]) -> NDArray[np.float32]:

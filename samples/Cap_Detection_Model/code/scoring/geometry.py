@@ -60,12 +60,14 @@ def preprocess_into(image: Image.Image, spec: Preprocess, out: NDArray[np.float3
     box = place(image.width, image.height, spec)
     inner = _resized(_rgb(image), box, spec.antialias)
     bottom, right = box.top + box.height, box.left + box.width
-    grey = np.uint8(spec.pad)
     for channel, plane in enumerate(out):
-        border = _normal(np.full(1, grey), spec, channel)
-        plane[: box.top], plane[bottom:] = border, border
-        plane[box.top : bottom, : box.left], plane[box.top : bottom, right:] = border, border
-        _normal(np.asarray(inner.getchannel(channel)), spec, channel, plane[box.top : bottom, box.left : right])
+        band = np.frombuffer(inner.tobytes("raw", "RGB"[channel]), np.uint8).reshape(box.height, box.width)
+        plane[box.top : bottom, box.left : right] = band  # float32 first: a product in place takes half the time
+        _normalise(plane[box.top : bottom, box.left : right], spec, channel)
+        border = _normalise(np.full(1, spec.pad, np.float32), spec, channel)
+        for edge in (plane[: box.top], plane[bottom:], plane[:, : box.left], plane[:, right:]):
+            if edge.size:
+                edge[...] = border
     return box
 
 
@@ -73,13 +75,14 @@ def unletterbox(boxes_px: NDArray[np.floating], box: Letterbox) -> NDArray[np.fl
     """Boxes (n, 4) ltrb in input pixels to fractions of the source image, clipped to [0, 1]."""
     corner = np.array([box.left, box.top] * 2, np.float64)
     sides = np.array([box.width, box.height] * 2, np.float64)
-    return np.clip((boxes_px.reshape(-1, 4) - corner) / sides, 0.0, 1.0).astype(np.float32)
+    fractions = (boxes_px.reshape(-1, 4) - corner) / sides
+    inside: NDArray[np.float64] = np.minimum(np.maximum(fractions, 0.0), 1.0)  # np.clip takes twice as long
+    return inside.astype(np.float32)
 
 
-def _normal(
-    pixels: NDArray[np.uint8], spec: Preprocess, channel: int, out: NDArray[np.float32] | None = None
-) -> NDArray[np.float32]:
-    values = np.multiply(pixels, np.float32(spec.scale), out=out, dtype=np.float32)
+def _normalise(values: NDArray[np.float32], spec: Preprocess, channel: int) -> NDArray[np.float32]:
+    """In place."""
+    values *= np.float32(spec.scale)
     mean, std = np.float32(spec.mean[channel]), np.float32(spec.std[channel])
     if mean != 0:
         values -= mean

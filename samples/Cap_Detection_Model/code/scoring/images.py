@@ -220,7 +220,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode in ("P", "PA", "LA", "RGBA", "La", "RGBa") or "transparency" in image.info:
         rgba = image if image.mode == "RGBA" and "transparency" not in image.info else image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _high_byte(grey: NDArray[np.integer]) -> NDArray[np.uint8]:

@@ -6,28 +6,34 @@ Rounding: box sides to 6 decimals, scores to 4. Order is by score before roundin
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import Any, NoReturn
+
+import numpy as np
 
 from scoring.detections import Detections
 from scoring.errors import CvaError, ImageError, NotFoundError, UsageError
 
 BOX_DECIMALS, SCORE_DECIMALS = 6, 4
+_STEPS = np.array([10.0**BOX_DECIMALS] * 4 + [10.0**SCORE_DECIMALS])
 SIDES = ("topX", "topY", "bottomX", "bottomY")
 _DATA_PREFIX = re.compile(r"data:[\w.+-]+/[\w.+-]+(;[\w.+-]+=[^;,]*)*;base64,", re.ASCII)
-_STRICT: bool = sys.version_info >= (3, 11)  # the decoder itself can refuse what is not base64
 _SHAPES = '{"input_data":{"columns":["image"],"data":["<base64>"]}} or {"data":["<base64>"]}'
 
 
 def to_element(filename: str, found: Detections, labels: Sequence[str]) -> dict[str, Any]:
     """One image's element of the answer; no result is `"boxes": []`."""
-    boxes, scores, indexes = found.boxes.tolist(), found.scores.tolist(), found.labels.tolist()
-    order = sorted(range(len(scores)), key=lambda i: -scores[i])
-    return {"filename": filename, "boxes": [_to_box(boxes[i], labels[indexes[i]], scores[i]) for i in order]}
+    numbers = np.concatenate([found.boxes, found.scores[:, None]], axis=1, dtype=np.float64)
+    rows, exact, indexes = (np.rint(numbers * _STEPS) / _STEPS).tolist(), found.scores.tolist(), found.labels.tolist()
+    boxes = []
+    for i in sorted(range(len(exact)), key=exact.__getitem__, reverse=True):
+        left, top, right, bottom, score = rows[i]
+        sides = {"topX": left, "topY": top, "bottomX": right, "bottomY": bottom}
+        boxes.append({"box": sides, "label": labels[indexes[i]], "score": score})
+    return {"filename": filename, "boxes": boxes}
 
 
 def to_error_element(filename: str, error: CvaError) -> dict[str, Any]:
@@ -41,7 +47,7 @@ def parse_score_request(body: bytes | str) -> list[bytes]:
     Raises: UsageError for anything that is not one of the shapes of CONTRACTS 8, or not base64.
     """
     try:
-        value = json.loads(body)
+        value = _loader()(body)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"expected JSON, found something else: {error}", hint=f"send {_SHAPES}") from error
     return [_image(item, index) for index, item in enumerate(_items(value))]
@@ -50,10 +56,37 @@ def parse_score_request(body: bytes | str) -> list[bytes]:
 def decode_base64(text: str) -> bytes:
     """Base64 that may hold line breaks and a `data:` prefix. Raises: ValueError for anything else."""
     prefix = _DATA_PREFIX.match(text)  # at the start alone: looked for everywhere, it costs the square of the length
-    bare = (text[prefix.end() :] if prefix else text).replace("\r", "").replace("\n", "")
-    if _STRICT:
-        return binascii.a2b_base64(bare, strict_mode=True)  # half the time of the other, which reads the text twice
-    return base64.b64decode(bare, validate=True)
+    bare = text[prefix.end() :] if prefix else text
+    if "\n" in bare or "\r" in bare:
+        bare = bare.replace("\r", "").replace("\n", "")
+    return _decoder()(bare)
+
+
+@cache
+def _loader() -> Callable[[bytes | str], object]:
+    """orjson where it is installed, as it is beside the server: an eighth of the standard library's time."""
+    try:
+        from orjson import loads
+    except ImportError:  # on a managed endpoint there is what the bundle's requirements.txt names
+        return json.loads
+    return loads
+
+
+@cache
+def _decoder() -> Callable[[str], bytes]:
+    """The same for base64: pybase64 takes 5 us for a text that takes the standard library 160."""
+    try:
+        from pybase64 import b64decode
+    except ImportError:
+        return standard_base64
+    return partial(b64decode, validate=True)
+
+
+def standard_base64(text: str) -> bytes:
+    """Raises: ValueError for what is not base64, also for more padding than there may be, which Python may let pass."""
+    if len(text) % 4 or text.endswith("==="):
+        raise ValueError("Incorrect padding")
+    return base64.b64decode(text, validate=True)
 
 
 def _items(value: object) -> list[object]:
@@ -119,8 +152,3 @@ def _code(error: CvaError) -> str:
     if isinstance(error, ImageError):
         return error.code
     return "not_found" if isinstance(error, NotFoundError) else "unreadable"
-
-
-def _to_box(sides: Sequence[float], label: str, score: float) -> dict[str, Any]:
-    rounded = [round(side, BOX_DECIMALS) for side in sides]
-    return {"box": dict(zip(SIDES, rounded, strict=True)), "label": label, "score": round(score, SCORE_DECIMALS)}
