@@ -22,36 +22,35 @@ class CallerLeft(Exception):
 
 
 class _Stop:
-    """Cancels the task that makes it, once, and can tell that from any other cancelling."""
+    """Within its block, calling it cancels the task that waits there, which then raises `reason`."""
 
-    def __init__(self) -> None:
+    def __init__(self, reason: type[Exception]) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._task, self.done = task, False
+        self._task, self._reason, self._called = task, reason, False
 
     def __call__(self, *_: object) -> None:
-        self.done = True
+        self._called = True
         self._task.cancel()
 
-    def undo(self) -> None:
-        """Where asyncio counts the cancellings of a task, from Python 3.11 on, this one is over."""
-        if hasattr(self._task, "uncancel"):
-            self._task.uncancel()
+    def __enter__(self) -> _Stop:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._called and kind is asyncio.CancelledError:
+            if hasattr(self._task, "uncancel"):  # from Python 3.11 on asyncio counts, and this one is over
+                self._task.uncancel()
+            raise self._reason from None
 
 
 async def within(seconds: float, work: Awaitable[T]) -> T:
     """The work's result. Raises: asyncio.TimeoutError; then the work was cancelled."""
-    stop = _Stop()
-    timer = asyncio.get_running_loop().call_later(seconds, stop)
-    try:
-        return await work
-    except asyncio.CancelledError:
-        if not stop.done:
-            raise
-        stop.undo()
-        raise asyncio.TimeoutError from None
-    finally:
-        timer.cancel()
+    with _Stop(asyncio.TimeoutError) as stop:
+        timer = asyncio.get_running_loop().call_later(seconds, stop)
+        try:
+            return await work
+        finally:
+            timer.cancel()
 
 
 async def unless_gone(request: Request, work: Awaitable[T]) -> T:
@@ -59,21 +58,16 @@ async def unless_gone(request: Request, work: Awaitable[T]) -> T:
 
     Raises: CallerLeft.
     """
-    stop = _Stop()
     told: asyncio.Future[None] | None = request.scope.get(LEFT)
     left = told or asyncio.ensure_future(_gone(request))
-    left.add_done_callback(stop)
-    try:
-        return await work
-    except asyncio.CancelledError:
-        if not stop.done:
-            raise
-        stop.undo()
-        raise CallerLeft from None
-    finally:
-        left.remove_done_callback(stop)
-        if left is not told:
-            left.cancel()
+    with _Stop(CallerLeft) as stop:
+        left.add_done_callback(stop)
+        try:
+            return await work
+        finally:
+            left.remove_done_callback(stop)
+            if left is not told:
+                left.cancel()
 
 
 async def _gone(request: Request) -> None:
