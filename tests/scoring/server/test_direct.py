@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from fastapi import FastAPI
 
 from scoring.server.direct import Direct
 from tests.scoring.server.running import Running
@@ -49,3 +50,16 @@ def test_the_answers_are_the_same(
 
 def requests(text: bytes) -> list[bytes]:
     return [line for line in text.splitlines() if line.startswith(b"cva_requests_total{")]
+
+
+def test_a_plain_path_needs_no_fastapi(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the test above compares are two ways indeed."""
+
+    async def refuses(*_: object) -> None:
+        raise AssertionError("asked FastAPI")
+
+    server = serve()
+    monkeypatch.setattr(FastAPI, "__call__", refuses)
+    assert server.get("/health/ready").status == 200
+    assert server.post("/score", b"no image").status == 400
+    assert server.get("/v2/models/Caps").status == 500  # has a part to fill in

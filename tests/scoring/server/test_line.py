@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable
 
 import pytest
 
 from scoring.server.line import Line
+from tests.scoring.server.process import until
 
 
-def until(true: Callable[[], bool], seconds: float = 10) -> None:
-    ends = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < ends
-        time.sleep(0.002)
+def until_idle(line: Line[int | None], count: int) -> None:
+    until(lambda: len(line._idle) == count)
 
 
 def workers(line: Line[int | None], count: int, took: list[tuple[str, int]]) -> list[threading.Thread]:
@@ -27,7 +23,7 @@ def workers(line: Line[int | None], count: int, took: list[tuple[str, int]]) -> 
     threads = [threading.Thread(target=work, name=str(number), daemon=True) for number in range(count)]
     for number, thread in enumerate(threads):
         thread.start()
-        until(lambda number=number: len(line._idle) == number + 1)  # type: ignore[misc]
+        until_idle(line, number + 1)
     return threads
 
 
@@ -54,7 +50,7 @@ def test_the_worker_that_fell_idle_last_is_woken_and_no_other() -> None:
     threads = workers(line, 3, took)
     for item in range(20):
         line.put(item)
-        until(lambda item=item: len(took) == item + 1 and len(line._idle) == 3)  # type: ignore[misc]
+        until_idle(line, 3)  # `put` has taken the one it wakes from the list
     assert took == [("2", item) for item in range(20)]
     end(line, threads)
 
