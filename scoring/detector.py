@@ -7,10 +7,10 @@ model was trained.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from scoring.bundle import LoadedBundle, load_bundle
@@ -20,6 +20,8 @@ from scoring.graphs import Found, Graph, open_graph
 from scoring.session import PROVIDERS, Session, open_session
 
 __all__ = ["PROVIDERS", "Detector"]
+
+LEAST = 2.0**-24  # of an image's side: fractions that are closer may be the same float32
 
 
 class Detector:
@@ -59,30 +61,38 @@ class Detector:
 
         Raises: IncompatibleError where the runtime fails on this graph, or the graph answers nonsense.
         """
-        operating = self._operating if score_threshold is None else _thresholds(score_threshold, self.labels)
+        lowest = self._operating if score_threshold is None else _thresholds(score_threshold, self.labels)
         size = max(1, min(batch_size, self._graph.most or batch_size))
         found: list[Detections] = []
         for start in range(0, len(images), size):
-            found += self._detect_batch(images[start : start + size], operating)
+            found += self._detect_batch(images[start : start + size], lowest)
         return found
 
-    def _detect_batch(self, images: Sequence[Image.Image], per_label: NDArray[np.float32]) -> list[Detections]:
+    def _detect_batch(self, images: Sequence[Image.Image], lowest: Sequence[float]) -> list[Detections]:
         spec = self.bundle.preprocess
         batch = np.empty((len(images), 3, *spec.size), np.float32)
         placed = [preprocess_into(image, spec, out) for image, out in zip(images, batch, strict=True)]
-        answers = self._graph.answer(batch, float(per_label.min()))
-        return [self._one(found, per_label, box) for found, box in zip(answers, placed, strict=True)]
+        answers = self._graph.answer(batch, min(lowest))
+        return [self._one(found, lowest, box) for found, box in zip(answers, placed, strict=True)]
 
-    def _one(self, found: Found, per_label: NDArray[np.float32], letterbox: Letterbox) -> Detections:
+    def _one(self, found: Found, lowest: Sequence[float], letterbox: Letterbox) -> Detections:
         """Boxes that lie in the padding alone have no extent in the image, and are none."""
         fractions = unletterbox(found.boxes, letterbox)
-        real = (fractions[:, 2] > fractions[:, 0]) & (fractions[:, 3] > fractions[:, 1])
-        keep = (real & (found.scores >= per_label[found.labels])).nonzero()[0]
-        order = keep.take((-found.scores.take(keep)).argsort(kind="stable")[: self.bundle.postprocess.max_boxes])
-        return Detections(fractions.take(order, axis=0), found.scores.take(order), found.labels.take(order))
+        kept = [
+            (score, label, box)
+            for box, score, label in zip(fractions, found.scores, found.labels, strict=True)
+            if score >= lowest[label] and box[2] - box[0] > LEAST and box[3] - box[1] > LEAST
+        ]
+        kept.sort(key=itemgetter(0), reverse=True)
+        del kept[self.bundle.postprocess.max_boxes :]
+        return Detections(
+            np.array([box for _, _, box in kept], np.float32).reshape(-1, 4),
+            np.array([score for score, _, _ in kept], np.float32),
+            np.array([label for _, label, _ in kept], np.int64),
+        )
 
 
-def _thresholds(threshold: float | Mapping[str, float], labels: Sequence[str]) -> NDArray[np.float32]:
-    if isinstance(threshold, Mapping):
-        return np.array([threshold[label] for label in labels], np.float32)
-    return np.full(len(labels), threshold, np.float32)
+def _thresholds(threshold: float | Mapping[str, float], labels: Sequence[str]) -> list[float]:
+    """One a label, with a score's own precision: .3 as a float32 is not below .3."""
+    each = [threshold[label] for label in labels] if isinstance(threshold, Mapping) else [threshold] * len(labels)
+    return [float(value) for value in np.array(each, np.float32)]

@@ -12,13 +12,11 @@ from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any, NoReturn
 
-import numpy as np
-
 from scoring.detections import Detections
 from scoring.errors import CvaError, ImageError, NotFoundError, UsageError
 
 BOX_DECIMALS, SCORE_DECIMALS = 6, 4
-_STEPS = np.array([10.0**BOX_DECIMALS] * 4 + [10.0**SCORE_DECIMALS])
+_BOX_STEPS, _SCORE_STEPS = 10.0**BOX_DECIMALS, 10.0**SCORE_DECIMALS
 SIDES = ("topX", "topY", "bottomX", "bottomY")
 _DATA_PREFIX = re.compile(r"data:[\w.+-]+/[\w.+-]+(;[\w.+-]+=[^;,]*)*;base64,", re.ASCII)
 _SHAPES = '{"input_data":{"columns":["image"],"data":["<base64>"]}} or {"data":["<base64>"]}'
@@ -26,12 +24,12 @@ _SHAPES = '{"input_data":{"columns":["image"],"data":["<base64>"]}} or {"data":[
 
 def to_element(filename: str, found: Detections, labels: Sequence[str]) -> dict[str, Any]:
     """One image's element of the answer; no result is `"boxes": []`."""
-    numbers = np.concatenate([found.boxes, found.scores[:, None]], axis=1, dtype=np.float64)
-    rows, exact, indexes = (np.rint(numbers * _STEPS) / _STEPS).tolist(), found.scores.tolist(), found.labels.tolist()
+    rows, scores, indexes = found.boxes.tolist(), found.scores.tolist(), found.labels.tolist()
     boxes = []
-    for i in sorted(range(len(exact)), key=exact.__getitem__, reverse=True):
-        left, top, right, bottom, score = rows[i]
+    for i in sorted(range(len(scores)), key=scores.__getitem__, reverse=True):
+        left, top, right, bottom = [round(side * _BOX_STEPS) / _BOX_STEPS for side in rows[i]]
         sides = {"topX": left, "topY": top, "bottomX": right, "bottomY": bottom}
+        score = round(scores[i] * _SCORE_STEPS) / _SCORE_STEPS
         boxes.append({"box": sides, "label": labels[indexes[i]], "score": score})
     return {"filename": filename, "boxes": boxes}
 

@@ -21,11 +21,11 @@ ROUNDING = 1e-3  # a score may leave [0, 1] by so much: half precision
 
 
 class Found(NamedTuple):
-    """One image's boxes (n, 4) ltrb in pixels of the graph's input, scores (n,) and labels (n,), in any order."""
+    """One image's boxes, ltrb in pixels of the graph's input, scores and labels: as many of each, in any order."""
 
-    boxes: NDArray[np.float32]
-    scores: NDArray[np.float32]
-    labels: NDArray[np.int64]
+    boxes: list[list[float]]
+    scores: list[float]
+    labels: list[int]
 
 
 class Graph(ABC):
@@ -45,22 +45,20 @@ class Graph(ABC):
         count = len(boxes)
         if boxes.shape != (count, 4) or scores.shape != (count,) or labels.shape != (count,):
             raise broken(f"answers boxes {boxes.shape}, scores {scores.shape}, labels {labels.shape}")
-        known = len(self.manifest.labels)
-        if count:
-            each, every = scores.tolist(), labels.tolist()  # of so few numbers a list is looked through faster
-            if not math.isfinite(sum(each) + float(boxes.sum(dtype=np.float64))):  # one that is not spoils a sum
-                raise broken("answers numbers that are not finite")
-            if min(each) < -ROUNDING or max(each) > 1 + ROUNDING:
-                raise broken(f"answers scores from {min(each):g} to {max(each):g}")
-            if min(every) < 0 or max(every) >= known:
-                raise broken(f"answers label {max(every) if max(every) >= known else min(every)}", known)
-            if min(each) < 0 or max(each) > 1:
-                scores = np.clip(scores, 0, 1)
-        return Found(
-            boxes.astype(np.float32, copy=False),
-            scores.astype(np.float32, copy=False),
-            labels.astype(np.int64, copy=False),
-        )
+        found = Found(boxes.tolist(), scores.tolist(), labels.astype(np.int64, copy=False).tolist())
+        if not count:
+            return found
+        if not math.isfinite(sum(found.scores) + sum(map(sum, found.boxes))):  # one that is not spoils a sum
+            raise broken("answers numbers that are not finite")
+        least, most = min(found.scores), max(found.scores)
+        if least < -ROUNDING or most > 1 + ROUNDING:
+            raise broken(f"answers scores from {least:g} to {most:g}")
+        first, last, known = min(found.labels), max(found.labels), len(self.manifest.labels)
+        if first < 0 or last >= known:
+            raise broken(f"answers label {last if last >= known else first}", known)
+        if least < 0 or most > 1:
+            return found._replace(scores=[min(max(score, 0.0), 1.0) for score in found.scores])
+        return found
 
 
 def broken(what: str, known: int | None = None) -> IncompatibleError:

@@ -28,10 +28,10 @@ class Cva(Graph):
         _, shape = session.inputs["images"]
         check_image_input(shape, manifest)
         self.most = 1 if isinstance(shape[0], int) else None
-        self._threshold_shape = (1,) * len(session.inputs["score_threshold"][1])
+        self._threshold_axes = len(session.inputs["score_threshold"][1])
 
     def answer(self, images: NDArray[np.float32], threshold: float) -> list[Found]:
-        feed = {"images": images, "score_threshold": np.full(self._threshold_shape, threshold, np.float32)}
+        feed = {"images": images, "score_threshold": np.array(threshold, np.float32, ndmin=self._threshold_axes)}
         boxes, scores, labels, num = self.session.run(OUTPUTS, feed)
         counts = num.reshape(-1).tolist()
         if len(counts) != len(images) or len(boxes) != len(images) or not all(0 <= n <= boxes.shape[1] for n in counts):

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from scoring.server.gathered import Gathered
 from scoring.server.waiting import LEFT
 
 MAX_HEAD = 64 << 10  # bytes
@@ -44,6 +45,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        self._gathered = Gathered(transport)
         self._start()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -87,6 +89,7 @@ class Connection(HttpToolsProtocol):
         self._moved = True
         _extended(self.scope)[LEFT] = self.loop.create_future()
         super().on_headers_complete()
+        self.cycle.transport = cast(asyncio.Transport, self._gathered)
         if not self.pipeline:
             self._running = self.cycle
 
@@ -99,6 +102,7 @@ class Connection(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
+        self._gathered.end()
         if self.pipeline:
             self._running = self.pipeline[-1][0]
         super().on_response_complete()
