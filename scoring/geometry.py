@@ -78,12 +78,8 @@ def unletterbox(boxes_px: Iterable[Sequence[float]], box: Letterbox) -> list[lis
     Plain numbers: of the few boxes of an image numpy would take longer, and with caches that a model has just emptied
     ten times as long.
     """
-    left, top, width, height = box.left, box.top, box.width, box.height
-    return [
-        [_inside((x0 - left) / width), _inside((y0 - top) / height)]
-        + [_inside((x1 - left) / width), _inside((y1 - top) / height)]
-        for x0, y0, x1, y1 in boxes_px
-    ]
+    corner, sides = (box.left, box.top) * 2, (box.width, box.height) * 2
+    return [[_inside((x - low) / side) for x, low, side in zip(each, corner, sides, strict=True)] for each in boxes_px]
 
 
 def _inside(fraction: float) -> float:

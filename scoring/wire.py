@@ -17,6 +17,7 @@ from scoring.errors import CvaError, ImageError, NotFoundError, UsageError
 
 BOX_DECIMALS, SCORE_DECIMALS = 6, 4
 _BOX_STEPS, _SCORE_STEPS = 10.0**BOX_DECIMALS, 10.0**SCORE_DECIMALS
+_WHOLE = 1.5 * 2.0**52  # a number to which this is added keeps no fraction: round(), half to even, without its calls
 SIDES = ("topX", "topY", "bottomX", "bottomY")
 _DATA_PREFIX = re.compile(r"data:[\w.+-]+/[\w.+-]+(;[\w.+-]+=[^;,]*)*;base64,", re.ASCII)
 _SHAPES = '{"input_data":{"columns":["image"],"data":["<base64>"]}} or {"data":["<base64>"]}'
@@ -27,9 +28,9 @@ def to_element(filename: str, found: Detections, labels: Sequence[str]) -> dict[
     rows, scores, indexes = found.boxes.tolist(), found.scores.tolist(), found.labels.tolist()
     boxes = []
     for i in sorted(range(len(scores)), key=scores.__getitem__, reverse=True):
-        left, top, right, bottom = [round(side * _BOX_STEPS) / _BOX_STEPS for side in rows[i]]
+        left, top, right, bottom = [(side * _BOX_STEPS + _WHOLE - _WHOLE) / _BOX_STEPS for side in rows[i]]
         sides = {"topX": left, "topY": top, "bottomX": right, "bottomY": bottom}
-        score = round(scores[i] * _SCORE_STEPS) / _SCORE_STEPS
+        score = (scores[i] * _SCORE_STEPS + _WHOLE - _WHOLE) / _SCORE_STEPS
         boxes.append({"box": sides, "label": labels[indexes[i]], "score": score})
     return {"filename": filename, "boxes": boxes}
 

@@ -11,7 +11,7 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 import orjson
@@ -24,9 +24,10 @@ from starlette.responses import Response
 from scoring.errors import BusyError, CvaError, DeadlineError, ImageError, NotFoundError, UnavailableError, UsageError
 from scoring.server.bodies import LARGE, Bodies, Share
 from scoring.server.settings import ServeSettings
-from scoring.server.waiting import CallerLeft, within
+from scoring.server.waiting import WHOLE, CallerLeft, within
 
 T = TypeVar("T")
+RawHeaders = Sequence[tuple[bytes, bytes]]  # names in lower case
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 REQUEST_ID = "cva.request_id"  # in the ASGI scope
@@ -72,13 +73,31 @@ def request_id(request: Request) -> str:
     return str(request.scope.get(REQUEST_ID, ""))
 
 
+def header(request: Request, name: bytes) -> str:
+    """The first of this name (in lower case), "" where there is none."""
+    headers: RawHeaders = request.scope["headers"]
+    for key, value in headers:
+        if key == name:
+            return value.decode("latin-1")
+    return ""
+
+
 def body_ended(request: Request) -> float:
     """By the monotonic clock: what a deadline is counted from, whatever is done with the body first."""
     return float(request.scope[ENDED])
 
 
+class Json(Response):
+    """JSON that is bytes already, with headers that are: starlette's own takes both from text each time."""
+
+    def __init__(self, content: bytes, status: int = 200, headers: RawHeaders = ()) -> None:
+        self.body, self.status_code, self.background = content, status, None
+        length = (b"content-length", b"%d" % len(content))
+        self.raw_headers = [length, (b"content-type", b"application/json"), *headers]
+
+
 def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(encode(value), status, dict(headers or {}), media_type="application/json")
+    return Json(encode(value), status, [(name.encode(), text.encode()) for name, text in (headers or {}).items()])
 
 
 def encode(value: Any) -> bytes:
@@ -138,15 +157,16 @@ async def read_body(request: Request, settings: ServeSettings) -> bytes:
 
     Raises: Refused (413 over the limit as declared or as streamed, 408 slow, 415 compressed), BusyError.
     """
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    encoding = header(request, b"content-encoding").strip().lower()
     if encoding not in ("", "identity"):
         raise Refused(415, f"expected no Content-Encoding, found {_word(encoding)}", hint="send the bytes as they are")
-    declared = int(request.headers.get("content-length", 0))  # the protocol has checked that it is a number
+    declared = int(header(request, b"content-length") or 0)  # the protocol has checked that it is a number
     if declared > settings.max_body:
         raise await _too_large(request, f"{declared} bytes", settings, more=True)
     share = request.scope[SHARE] = Share(request.app.state.bodies, declared)
     try:
-        body = await within(settings.read_seconds, _read(request, settings, share))
+        reading = _read(request, settings, share)
+        body = await (reading if WHOLE in request.scope else within(settings.read_seconds, reading))
         request.scope[ENDED] = time.monotonic()
         return body
     except asyncio.TimeoutError:

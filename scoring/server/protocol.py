@@ -16,7 +16,7 @@ from typing import Any, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from scoring.server.gathered import Gathered
-from scoring.server.waiting import LEFT
+from scoring.server.waiting import LEFT, WHOLE
 
 MAX_HEAD = 64 << 10  # bytes
 MAX_WAITING = 16  # requests behind the one that is being answered
@@ -36,6 +36,7 @@ class Connection(HttpToolsProtocol):
     As many from an answer that the system's buffers cannot hold, or from the end of the connection, until it is taken.
     """
 
+    scope: Any  # uvicorn's own type knows the keys of ASGI alone
     seconds = 30.0
     _timer: asyncio.TimerHandle | None = None
     _sending: asyncio.TimerHandle | None = None  # its answer waits to be read
@@ -54,7 +55,7 @@ class Connection(HttpToolsProtocol):
         if self._running is not None and not self._running.response_complete:  # uvicorn tells the newest one alone
             self._running.disconnected = True
             self._running.message_event.set()
-            _extended(self._running.scope)[LEFT].set_result(None)
+            cast(Any, self._running.scope)[LEFT].set_result(None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -87,7 +88,7 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._stop()
         self._moved = True
-        _extended(self.scope)[LEFT] = self.loop.create_future()
+        self.scope[LEFT] = self.loop.create_future()
         super().on_headers_complete()
         self.cycle.transport = cast(asyncio.Transport, self._gathered)
         if not self.pipeline:
@@ -99,6 +100,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._moved = True
+        self.scope[WHOLE] = True
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -142,11 +144,6 @@ class Connection(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def _extended(scope: Any) -> dict[str, Any]:
-    """uvicorn's type of a scope knows the keys of ASGI alone."""
-    return cast(dict[str, Any], scope)
 
 
 def protocol(seconds: float) -> type[Connection]:

@@ -50,18 +50,12 @@ class Answered:
     model: ServedModel
     images: list[Scored | None]
     queued_ms: float  # until a worker took the first image, or until time ran out
+    decode_ms: float = 0.0  # of all of them
+    infer_ms: float = 0.0
 
     @property
     def complete(self) -> bool:
         return None not in self.images
-
-    @property
-    def decode_ms(self) -> float:
-        return sum(each.decode_ms for each in self.images if each)
-
-    @property
-    def infer_ms(self) -> float:
-        return sum(each.infer_ms for each in self.images if each)
 
 
 class Observer:
@@ -131,7 +125,9 @@ class Service:
             request.give_up()
             self.requests -= 1
             self.held -= size
-        answer = Answered(model, request.scored, request.queued_ms)
+        decode_ms = sum([each.decode_ms for each in request.scored if each])
+        infer_ms = sum([each.infer_ms for each in request.scored if each])
+        answer = Answered(model, request.scored, request.queued_ms, decode_ms, infer_ms)
         self.observer.answered(answer)
         return answer
 

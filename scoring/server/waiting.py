@@ -14,7 +14,9 @@ from starlette.requests import Request
 T = TypeVar("T")
 
 
-LEFT = "cva.left"  # in the ASGI scope, by our own protocol: a future that is done when the connection is lost
+# In the ASGI scope, by our own protocol:
+LEFT = "cva.left"  # a future that is done when the connection is lost
+WHOLE = "cva.whole"  # is there when the body's last byte is: nobody waits for it
 
 
 class CallerLeft(Exception):

@@ -60,9 +60,9 @@ def test_a_threshold_is_the_same_number_or_none_in_both(entry: Any, given: str) 
 @pytest.mark.parametrize("name", ["Caps", "a b", "x\r\nset-cookie: a=b", "Größe", "%"])
 def test_a_name_in_a_header_is_printable(entry: Any, name: str) -> None:
     scored = Scored(Detections.none(), None, 1, 1, 1.0, 2.0)
-    answered = Answered(ServedModel(name, "7", None, "", ""), [scored], 0.0)  # type: ignore[arg-type]
+    answered = Answered(ServedModel(name, "7", None, "", ""), [scored], 0.0, 1.0, 2.0)  # type: ignore[arg-type]
     ours: dict[str, str] = entry._headers(types.SimpleNamespace(name=name, version="7"), [scored])
-    assert ours == model_headers(answered)
+    assert {key.encode(): value.encode() for key, value in ours.items()} == dict(model_headers(answered))
     assert all(value.isascii() and value.isprintable() for value in ours.values())
 
 

@@ -13,7 +13,7 @@ from starlette.requests import Request
 
 from scoring.errors import DeadlineError, UsageError
 from scoring.scorer import Scored
-from scoring.server.http import Refused, body_ended
+from scoring.server.http import RawHeaders, Refused, body_ended, header
 from scoring.server.service import Answered
 from scoring.server.waiting import unless_gone
 from scoring.wire import to_element, to_error_element
@@ -33,7 +33,7 @@ def release() -> str:
 
 def content_type(request: Request) -> str:
     """In lower case, without its parameters."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return header(request, b"content-type").partition(";")[0].strip().lower()
 
 
 def expect_type(request: Request, allowed: Sequence[str]) -> None:
@@ -96,12 +96,13 @@ def _element(filename: str, scored: Scored, labels: Sequence[str]) -> dict[str, 
     return to_error_element(filename, scored.error)
 
 
-def model_headers(answered: Answered) -> dict[str, str]:
-    timing = f"decode;dur={answered.decode_ms:.1f}, infer;dur={answered.infer_ms:.1f}"
-    return {**_named(answered.model.name, answered.model.version), "server-timing": timing}
+def model_headers(answered: Answered) -> RawHeaders:
+    timing = b"decode;dur=%.1f, infer;dur=%.1f" % (answered.decode_ms, answered.infer_ms)
+    return *_named(answered.model.name, answered.model.version), (b"server-timing", timing)
 
 
 @lru_cache
-def _named(name: str, version: str) -> dict[str, str]:
+def _named(model: str, version: str) -> RawHeaders:
     """What is not printable ASCII in a name is percent-encoded: a header holds nothing else."""
-    return {"x-model-name": quote(name, _PRINTABLE), "x-model-version": quote(version, _PRINTABLE)}
+    words = ((b"x-model-name", model), (b"x-model-version", version))
+    return tuple((name, quote(word, _PRINTABLE).encode()) for name, word in words)

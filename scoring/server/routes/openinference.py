@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from scoring.adapters.open_inference import model_metadata, parse_infer, to_answer
 from scoring.errors import CvaError, NotFoundError, NotReadyError
-from scoring.server.http import json_response, new_router, on_error, read_parsed
+from scoring.server.http import Json, encode, json_response, new_router, on_error, read_parsed
 from scoring.server.routes.answering import (
     elements,
     expect_type,
@@ -68,7 +68,7 @@ def router(context: Context) -> APIRouter:
         answered, scored = await score_images(request, context, asked.images, threshold)
         model = answered.model
         answer = to_answer(asked, elements(answered, scored), name=model.name, version=model.version)
-        return json_response(answer, 200, model_headers(answered))
+        return Json(encode(answer), 200, model_headers(answered))
 
     for base in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
         routes.add_api_route(base, describe, methods=["GET"])

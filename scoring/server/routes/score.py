@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from scoring.server.http import Refused, encode, new_router, read_body, read_parsed
+from scoring.server.http import Json, Refused, encode, new_router, read_body, read_parsed
 from scoring.server.routes.answering import content_type, elements, model_headers, score_images, threshold_of
 from scoring.wire import parse_score_request
 
@@ -42,7 +42,7 @@ def router(context: Context) -> APIRouter:
         answered, scored = await score_images(request, context, images, threshold)
         if raw and scored[0].error is not None:
             raise scored[0].error
-        return Response(encode(elements(answered, scored)), 200, model_headers(answered), media_type="application/json")
+        return Json(encode(elements(answered, scored)), 200, model_headers(answered))
 
     return routes
 

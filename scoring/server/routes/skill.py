@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from scoring.search.skill import MAX_RECORDS, SkillRequest, parse_skill_request, render, to_answer
-from scoring.server.http import Refused, body_ended, new_router, read_parsed
+from scoring.server.http import Json, Refused, body_ended, new_router, read_parsed
 from scoring.server.routes.answering import expect_type, model_headers
 from scoring.server.service import Answered
 from scoring.server.waiting import unless_gone
@@ -37,7 +37,7 @@ def router(context: Context) -> APIRouter:
         since = body_ended(request)
         answered = await unless_gone(request, service.score(batch.images, seconds=settings.skill_seconds, since=since))
         content = await asyncio.to_thread(_content, batch, answered, settings.skill_seconds)
-        return Response(content, 200, model_headers(answered), media_type="application/json")
+        return Json(content, 200, model_headers(answered))
 
     return routes
 
