@@ -1,4 +1,4 @@
-"""The outermost layer gives every request its id, counts it and logs it if asked; another turns a fault into a 500.
+"""The outermost layer gives every request its id, counts it and logs it if asked, and turns a fault into a 500.
 
 Pure ASGI. What it logs holds no query, no body and no key.
 """
@@ -29,7 +29,7 @@ LEFT = 499  # in the log and the metrics: the caller was gone before the answer
 
 class Outermost:
     def __init__(self, app: ASGIApp, metrics: Metrics, settings: ServeSettings) -> None:
-        self._app, self._metrics, self._settings = Faults(app, settings), metrics, settings
+        self._app, self._metrics, self._settings = app, metrics, settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -54,6 +54,10 @@ class Outermost:
         except asyncio.CancelledError:
             status = status or LEFT
             raise
+        except Exception as error:
+            _log_fault(scope, error, debug=self._settings.debug)
+            if not status:
+                await fault_response(scope[REQUEST_ID])(scope, receive, send_on)
         finally:
             seconds = time.perf_counter() - began
             self._metrics.request(_route(scope), scope["method"], status, seconds)
@@ -64,7 +68,7 @@ class Outermost:
 
 
 class Faults:
-    """The border: nothing of an exception may reach the caller. Inside of CORS a browser's page can read the answer."""
+    """The same border inside another layer: within CORS a browser's page can read that there was a fault."""
 
     def __init__(self, app: ASGIApp, settings: ServeSettings) -> None:
         self._app, self._debug = app, settings.debug

@@ -36,7 +36,6 @@ def create_app(context: Context) -> ASGIApp:
     """Raises: NotFoundError, StorageError, UsageError for a keys file that cannot be used."""
     routers = [make(context) for make in ROUTERS]
     api = FastAPI(title="cva serve", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    api.state.bodies = context.bodies
     api.add_exception_handler(CvaError, on_error)
     api.add_exception_handler(HTTPException, on_http_error)
     api.add_middleware(Faults, settings=context.settings)  # FastAPI's own layer around it has another answer

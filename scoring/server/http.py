@@ -12,7 +12,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 from fastapi import APIRouter
@@ -22,9 +22,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from scoring.errors import BusyError, CvaError, DeadlineError, ImageError, NotFoundError, UnavailableError, UsageError
-from scoring.server.bodies import LARGE, Bodies, Share
+from scoring.server.bodies import LARGE, Share
 from scoring.server.settings import ServeSettings
 from scoring.server.waiting import WHOLE, CallerLeft, within
+
+if TYPE_CHECKING:
+    from scoring.server.context import Context
 
 T = TypeVar("T")
 RawHeaders = Sequence[tuple[bytes, bytes]]  # names in lower case
@@ -102,9 +105,10 @@ def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | No
 
 def encode(value: Any) -> bytes:
     """JSON; half a surrogate pair, which UTF-8 has no bytes for, stays the escape that it came as."""
-    with contextlib.suppress(orjson.JSONEncodeError):  # it knows no such halves
+    try:
         return orjson.dumps(value)
-    return _encoder.encode(value).encode("utf-8", "backslashreplace")
+    except orjson.JSONEncodeError:  # it knows no such halves
+        return _encoder.encode(value).encode("utf-8", "backslashreplace")
 
 
 def error_response(
@@ -152,18 +156,19 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     return error_response(request, error.status_code, str(error.detail), hint, headers=error.headers)
 
 
-async def read_body(request: Request, settings: ServeSettings) -> bytes:
+async def read_body(request: Request, context: Context) -> bytes:
     """The whole body, before anything of it is looked at.
 
     Raises: Refused (413 over the limit as declared or as streamed, 408 slow, 415 compressed), BusyError.
     """
+    settings = context.settings
     encoding = header(request, b"content-encoding").strip().lower()
     if encoding not in ("", "identity"):
         raise Refused(415, f"expected no Content-Encoding, found {_word(encoding)}", hint="send the bytes as they are")
     declared = int(header(request, b"content-length") or 0)  # the protocol has checked that it is a number
     if declared > settings.max_body:
         raise await _too_large(request, f"{declared} bytes", settings, more=True)
-    share = request.scope[SHARE] = Share(request.app.state.bodies, declared)
+    share = request.scope[SHARE] = Share(context.bodies, declared)
     try:
         reading = _read(request, settings, share)
         body = await (reading if WHOLE in request.scope else within(settings.read_seconds, reading))
@@ -178,18 +183,18 @@ async def read_body(request: Request, settings: ServeSettings) -> bytes:
         ) from None
 
 
-async def read_parsed(request: Request, settings: ServeSettings, parse: Callable[[bytes], T]) -> T:
+async def read_parsed(request: Request, context: Context, parse: Callable[[bytes], T]) -> T:
     """A JSON body as `parse` understands it; a large one does not hold up the other requests.
 
     Raises: what `read_body` and `parse` raise; Refused (413) for more values than so many images can need.
     """
-    body = await read_body(request, settings)
-    bodies: Bodies = request.app.state.bodies
+    body = await read_body(request, context)
+    bodies = context.bodies
     if bodies.too_many_values(body):
         raise Refused(
             413,
-            f"expected at most {bodies.values} JSON values in a message of at most {settings.max_images} images,"
-            " found more",
+            f"expected at most {bodies.values} JSON values in a message of at most"
+            f" {context.settings.max_images} images, found more",
             hint="send fewer images in one request, or raise --max-images",
         )
     if len(body) <= LARGE:

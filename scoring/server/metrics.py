@@ -50,10 +50,11 @@ class Metrics(Observer):
         self._note(partial(self._count_request, route, method, status, seconds))
 
     def answered(self, answer: Answered) -> None:
-        found = [each is not None and each.found is not None for each in answer.images]
-        late = answer.images.count(None)
         times = answer.queued_ms, answer.decode_ms, answer.infer_ms
-        self._note(partial(self._count_answer, times, sum(found), len(found) - sum(found) - late, late))
+        done = [each for each in answer.images if each is not None]
+        scored = len([each for each in done if each.found is not None])
+        late, bad = len(answer.images) - len(done), len(done) - scored
+        self._note(partial(self._count_answer, times, scored, bad, late))
 
     def _note(self, count: Callable[[], None]) -> None:
         self._noted.append(count)

@@ -37,6 +37,7 @@ class Connection(HttpToolsProtocol):
     """
 
     scope: Any  # uvicorn's own type knows the keys of ASGI alone
+    _gathered: Any  # and a cycle's transport is one of asyncio's
     seconds = 30.0
     _timer: asyncio.TimerHandle | None = None
     _sending: asyncio.TimerHandle | None = None  # its answer waits to be read
@@ -90,7 +91,7 @@ class Connection(HttpToolsProtocol):
         self._moved = True
         self.scope[LEFT] = self.loop.create_future()
         super().on_headers_complete()
-        self.cycle.transport = cast(asyncio.Transport, self._gathered)
+        self.cycle.transport = self._gathered
         if not self.pipeline:
             self._running = self.cycle
 

@@ -32,7 +32,7 @@ def router(context: Context) -> APIRouter:
     async def invocations(request: Request) -> Response:
         expect_type(request, ("application/json",))
         threshold = threshold_of(request)
-        images = await read_parsed(request, context.settings, parse_invocations)
+        images = await read_parsed(request, context, parse_invocations)
         answered, scored = await score_images(request, context, images, threshold)
         return Json(encode(to_answer(elements(answered, scored))), 200, model_headers(answered))
 

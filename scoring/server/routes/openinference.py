@@ -64,7 +64,7 @@ def router(context: Context) -> APIRouter:
         expect_type(request, ("application/json",))
         threshold = threshold_of(request)
         parse = partial(parse_infer, binary_header=BINARY in request.headers)
-        asked = await read_parsed(request, context.settings, parse)
+        asked = await read_parsed(request, context, parse)
         answered, scored = await score_images(request, context, asked.images, threshold)
         model = answered.model
         answer = to_answer(asked, elements(answered, scored), name=model.name, version=model.version)

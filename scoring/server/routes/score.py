@@ -36,9 +36,9 @@ def router(context: Context) -> APIRouter:
         raw = _is_raw(request, settings.limits.formats)
         threshold = threshold_of(request)
         if raw:
-            images = [await read_body(request, settings)]
+            images = [await read_body(request, context)]
         else:
-            images = await read_parsed(request, settings, parse_score_request)
+            images = await read_parsed(request, context, parse_score_request)
         answered, scored = await score_images(request, context, images, threshold)
         if raw and scored[0].error is not None:
             raise scored[0].error

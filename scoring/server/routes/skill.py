@@ -31,7 +31,7 @@ def router(context: Context) -> APIRouter:
     @routes.post("/api/extraction")
     async def skill(request: Request) -> Response:
         expect_type(request, ("application/json", "text/json"))
-        batch = await read_parsed(request, settings, parse_skill_request)
+        batch = await read_parsed(request, context, parse_skill_request)
         _expect_at_most(batch.sent, MAX_RECORDS, "records", "lower the skill's batchSize")
         _expect_at_most(len(batch.images), settings.max_images, "images", "lower the skill's batchSize (max_images)")
         since = body_ended(request)

@@ -39,7 +39,7 @@ def router(context: Context) -> APIRouter:
     async def image(request: Request) -> Response:
         expect_type(request, allowed)
         threshold = threshold_of(request)
-        body = await read_body(request, context.settings)
+        body = await read_body(request, context)
         if content_type(request) == FORM:
             kind = request.headers["content-type"]
             apart = len(body) > LARGE  # beside the event loop
