@@ -41,15 +41,12 @@ class Graph(ABC):
         """One element an image; scores below `threshold` may be missing. Raises: IncompatibleError."""
 
     def found(self, boxes: NDArray[Any], scores: NDArray[Any], labels: NDArray[Any]) -> Found:
-        """One image's three arrays, checked. Raises: IncompatibleError."""
+        """The three arrays as values that can be trusted. Raises: IncompatibleError."""
         count = len(boxes)
         if boxes.shape != (count, 4) or scores.shape != (count,) or labels.shape != (count,):
             raise broken(f"answers boxes {boxes.shape}, scores {scores.shape}, labels {labels.shape}")
-        return self.checked(Found(boxes.tolist(), scores.tolist(), labels.tolist()))
-
-    def checked(self, found: Found) -> Found:
-        """With values that can be trusted. Raises: IncompatibleError."""
-        if not found.labels:
+        found = Found(boxes.tolist(), scores.tolist(), labels.astype(np.int64, copy=False).tolist())
+        if not count:
             return found
         if not math.isfinite(sum(found.scores) + sum(map(sum, found.boxes))):  # one that is not spoils a sum
             raise broken("answers numbers that are not finite")

@@ -33,12 +33,7 @@ class Cva(Graph):
     def answer(self, images: NDArray[np.float32], threshold: float) -> list[Found]:
         feed = {"images": images, "score_threshold": np.array(threshold, np.float32, ndmin=self._threshold_axes)}
         boxes, scores, labels, num = self.session.run(OUTPUTS, feed)
-        counts, (size, most, *_) = num.reshape(-1).tolist(), (*boxes.shape, 0, 0)
-        if boxes.shape != (size, most, 4) or not scores.shape == labels.shape == (size, most):
-            raise broken(f"answers boxes {boxes.shape}, scores {scores.shape}, labels {labels.shape}")
-        if labels.dtype.kind != "i":
-            raise broken(f"answers labels of {labels.dtype}")
-        if not len(counts) == size == len(images) or min(counts) < 0 or max(counts) > most:
+        counts = num.reshape(-1).tolist()
+        if not len(counts) == len(boxes) == len(images) or min(counts) < 0 or max(counts) > boxes.shape[1]:
             raise broken(f"answers {len(images)} images with counts {counts} of boxes {boxes.shape}")
-        each = zip(boxes.tolist(), scores.tolist(), labels.tolist(), counts, strict=True)
-        return [self.checked(Found(box[:n], score[:n], label[:n])) for box, score, label, n in each]
+        return [self.found(boxes[i, :n], scores[i, :n], labels[i, :n]) for i, n in enumerate(counts)]
