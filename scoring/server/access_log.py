@@ -11,13 +11,17 @@ import random
 import re
 import time
 import traceback
+from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from scoring.server.http import REQUEST_ID, SHARE, fault_response
+from scoring.server.http import REQUEST_ID, SHARE, RawHeaders, fault_response
 from scoring.server.metrics import Metrics
 from scoring.server.settings import ServeSettings
 from scoring.server.waiting import CallerLeft
+
+if TYPE_CHECKING:
+    from scoring.server.lane import Lane
 
 log = logging.getLogger("scoring.server")
 access = logging.getLogger("scoring.server.access")
@@ -28,15 +32,18 @@ LEFT = 499  # in the log and the metrics: the caller was gone before the answer
 
 
 class Outermost:
-    def __init__(self, app: ASGIApp, metrics: Metrics, settings: ServeSettings) -> None:
+    """`lane` is for the connections, which may pass by here with what it takes."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, settings: ServeSettings, lane: Lane | None = None) -> None:
         self._app, self._metrics, self._settings = app, metrics, settings
+        self.lane = lane
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
-        own, theirs = _ids(scope)
+        own, theirs = ids(scope["headers"])
         scope[REQUEST_ID] = own.decode()
         status = 0
 
@@ -55,7 +62,7 @@ class Outermost:
             status = status or LEFT
             raise
         except Exception as error:
-            _log_fault(scope, error, debug=self._settings.debug)
+            log_fault(scope[REQUEST_ID], error, debug=self._settings.debug)
             if not status:
                 await fault_response(scope[REQUEST_ID])(scope, receive, send_on)
         finally:
@@ -64,7 +71,7 @@ class Outermost:
             if SHARE in scope:
                 scope[SHARE].close()
             if self._settings.access_log:
-                _log_request(scope, status, seconds)
+                log_request(scope["method"], scope["path"], status, seconds, scope[REQUEST_ID])
 
 
 class Faults:
@@ -86,28 +93,28 @@ class Faults:
         except CallerLeft:
             raise
         except Exception as error:
-            _log_fault(scope, error, debug=self._debug)
+            log_fault(scope[REQUEST_ID], error, debug=self._debug)
             if not begun:
                 await fault_response(scope[REQUEST_ID])(scope, receive, send)
 
 
-def _log_fault(scope: Scope, error: Exception, *, debug: bool) -> None:
+def log_fault(identity: str, error: Exception, *, debug: bool) -> None:
     """One line with the place, or with the way to it where somebody debugs; never a traceback with its source lines."""
     frames = traceback.extract_tb(error.__traceback__)
     places = [f"{frame.filename}:{frame.lineno}" for frame in (frames if debug else frames[-1:])]
     words = "request %s failed: %s: %s (%s)"
-    log.error(words, scope[REQUEST_ID], type(error).__name__, error, " > ".join(places) or "nowhere")
+    log.error(words, identity, type(error).__name__, error, " > ".join(places) or "nowhere")
 
 
-def _log_request(scope: Scope, status: int, seconds: float) -> None:
-    path = scope["path"].encode("unicode_escape").decode()  # no line breaks of a stranger's in our log
-    access.info("%s %s %d %.1f ms %s", scope["method"], path, status, seconds * 1000, scope[REQUEST_ID])
+def log_request(method: str, path: str, status: int, seconds: float, identity: str) -> None:
+    path = path.encode("unicode_escape").decode()  # no line breaks of a stranger's in our log
+    access.info("%s %s %d %.1f ms %s", method, path, status, seconds * 1000, identity)
 
 
-def _ids(scope: Scope) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+def ids(headers: RawHeaders) -> tuple[bytes, list[tuple[bytes, bytes]]]:
     """This request's id, the caller's if it is sane; and the client's own id to be echoed, if a header can hold it."""
     own, theirs = b"", []
-    for name, value in scope["headers"]:
+    for name, value in headers:
         if name == b"x-request-id" and _SANE.fullmatch(value):
             own = value
         elif name == b"x-ms-client-request-id" and _HARMLESS.fullmatch(value):

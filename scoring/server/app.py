@@ -15,6 +15,7 @@ from scoring.server.context import Context
 from scoring.server.direct import Direct
 from scoring.server.http import on_error, on_http_error
 from scoring.server.keys import KeyRing, Locked
+from scoring.server.lane import Lane
 from scoring.server.routes import docs, health, invocations, openinference, page, score, skill, vision
 
 EXPOSED = ("x-request-id", "x-ms-client-request-id", "x-model-name", "x-model-version", "server-timing", "retry-after")
@@ -32,7 +33,7 @@ ROUTERS: tuple[Callable[[Context], APIRouter], ...] = (
 )
 
 
-def create_app(context: Context) -> ASGIApp:
+def create_app(context: Context) -> Outermost:
     """Raises: NotFoundError, StorageError, UsageError for a keys file that cannot be used."""
     routers = [make(context) for make in ROUTERS]
     api = FastAPI(title="cva serve", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
@@ -44,12 +45,18 @@ def create_app(context: Context) -> ASGIApp:
     return _wrapped(Direct(api, routers), context)
 
 
-def _wrapped(app: ASGIApp, context: Context) -> ASGIApp:
-    """From the inside out: keys, faults, CORS (a preflight shows no key), then ids, counting and the last resort."""
+def _wrapped(app: ASGIApp, context: Context) -> Outermost:
+    """From the inside out: keys, faults, CORS (a preflight shows no key), then ids, counting and the last resort.
+
+    The short way passes by all of these; what another origin's page may read is not known there.
+    """
     settings = context.settings
+    lane: Lane | None = Lane(context, shown=lambda headers: True)
     if settings.locked:
-        app = Locked(app, keys=KeyRing(settings).current)
+        app = locked = Locked(app, keys=KeyRing(settings).current)
+        lane = Lane(context, shown=locked.shown)
     if settings.cors_origins:
+        lane = None
         app = CORSMiddleware(
             Faults(app, settings),
             allow_origins=list(settings.cors_origins),
@@ -58,4 +65,4 @@ def _wrapped(app: ASGIApp, context: Context) -> ASGIApp:
             expose_headers=list(EXPOSED),
             max_age=600,
         )
-    return Outermost(app, context.metrics, settings)
+    return Outermost(app, context.metrics, settings, lane)

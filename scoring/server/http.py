@@ -112,7 +112,7 @@ def encode(value: Any) -> bytes:
 
 
 def error_response(
-    request: Request,
+    identity: str,
     status: int,
     message: str,
     hint: str = "",
@@ -120,7 +120,7 @@ def error_response(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     error = {"code": code or _CODES.get(status, "error"), "message": message, "hint": hint}
-    return json_response({"error": error, "request_id": request_id(request)}, status, headers)
+    return json_response({"error": error, "request_id": identity}, status, headers)
 
 
 def fault_response(identity: str) -> Response:
@@ -131,8 +131,11 @@ def fault_response(identity: str) -> Response:
 
 
 async def on_error(request: Request, error: Exception) -> Response:
+    return error_answer(request_id(request), error)
+
+
+def error_answer(identity: str, error: Exception) -> Response:
     """An error of the tree as its status and body; anything that is our own fault goes on to become a 500."""
-    assert isinstance(error, CvaError)
     headers: dict[str, str] = {}
     code = ""
     if isinstance(error, Refused):
@@ -146,14 +149,14 @@ async def on_error(request: Request, error: Exception) -> Response:
         status = 404 if isinstance(error, NotFoundError) else 400
     else:
         raise error
-    return error_response(request, status, error.message, error.hint, code, headers)
+    return error_response(identity, status, error.message, error.hint, code, headers)
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
     """A path or method that is not there, in the same body as every other error."""
     assert isinstance(error, HTTPException)
     hint = "see /openapi.json for what there is"
-    return error_response(request, error.status_code, str(error.detail), hint, headers=error.headers)
+    return error_response(request_id(request), error.status_code, str(error.detail), hint, headers=error.headers)
 
 
 async def read_body(request: Request, context: Context) -> bytes:
@@ -175,12 +178,16 @@ async def read_body(request: Request, context: Context) -> bytes:
         request.scope[ENDED] = time.monotonic()
         return body
     except asyncio.TimeoutError:
-        raise Refused(
-            408,
-            f"expected the whole body within {settings.read_seconds:g} s, and it was not here",
-            hint="send a smaller picture, or over a faster line",
-            headers={"connection": "close"},
-        ) from None
+        raise too_slow(settings.read_seconds) from None
+
+
+def too_slow(seconds: float) -> Refused:
+    return Refused(
+        408,
+        f"expected the whole body within {seconds:g} s, and it was not here",
+        hint="send a smaller picture, or over a faster line",
+        headers={"connection": "close"},
+    )
 
 
 async def read_parsed(request: Request, context: Context, parse: Callable[[bytes], T]) -> T:
@@ -189,18 +196,22 @@ async def read_parsed(request: Request, context: Context, parse: Callable[[bytes
     Raises: what `read_body` and `parse` raise; Refused (413) for more values than so many images can need.
     """
     body = await read_body(request, context)
-    bodies = context.bodies
-    if bodies.too_many_values(body):
+    expect_few_values(body, context)
+    if len(body) <= LARGE:
+        return parse(body)
+    async with context.bodies.parsing:
+        return await asyncio.to_thread(parse, body)
+
+
+def expect_few_values(body: bytes, context: Context) -> None:
+    """Raises: Refused (413)."""
+    if context.bodies.too_many_values(body):
         raise Refused(
             413,
-            f"expected at most {bodies.values} JSON values in a message of at most"
+            f"expected at most {context.bodies.values} JSON values in a message of at most"
             f" {context.settings.max_images} images, found more",
             hint="send fewer images in one request, or raise --max-images",
         )
-    if len(body) <= LARGE:
-        return parse(body)
-    async with bodies.parsing:
-        return await asyncio.to_thread(parse, body)
 
 
 async def _read(request: Request, settings: ServeSettings, share: Share) -> bytes:

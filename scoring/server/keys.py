@@ -54,7 +54,7 @@ class Locked:
         self._app, self._keys = app, keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or is_open(scope["path"]) or self._shown(scope["headers"]):
+        if scope["type"] != "http" or is_open(scope["path"]) or self.shown(scope["headers"]):
             await self._app(scope, receive, send)
             return
         error = {
@@ -65,7 +65,8 @@ class Locked:
         body = {"error": error, "request_id": scope.get(REQUEST_ID, "")}
         await json_response(body, 401, {"www-authenticate": "Bearer"})(scope, receive, send)
 
-    def _shown(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    def shown(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+        """One of the keys that are good now."""
         keys = self._keys()
         return any([matches(key, keys) for key in _candidates(headers)])
 

@@ -13,9 +13,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from starlette.responses import Response
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from scoring.server.gathered import Gathered
+from scoring.server.http import RawHeaders
+from scoring.server.lane import URL, Lane, Passing
 from scoring.server.waiting import LEFT, WHOLE
 
 MAX_HEAD = 64 << 10  # bytes
@@ -36,24 +39,29 @@ class Connection(HttpToolsProtocol):
     As many from an answer that the system's buffers cannot hold, or from the end of the connection, until it is taken.
     """
 
+    cycle: Any  # uvicorn's, or what is Passing on the short way
     scope: Any  # uvicorn's own type knows the keys of ASGI alone
     _gathered: Any  # and a cycle's transport is one of asyncio's
     seconds = 30.0
     _timer: asyncio.TimerHandle | None = None
     _sending: asyncio.TimerHandle | None = None  # its answer waits to be read
-    _running: RequestResponseCycle | None = None  # the request that is being answered; others may wait behind it
+    _running: RequestResponseCycle | Passing | None = None  # is being answered; others may wait behind it
     _head = 0  # bytes since a head, a piece of a body or a request ended
     _moved = False  # one of these was in the bytes that came last
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._gathered = Gathered(transport)
+        self._lane: Lane | None = getattr(self.app, "lane", None)
         self._start()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
         self._sent()
-        if self._running is not None and not self._running.response_complete:  # uvicorn tells the newest one alone
+        if isinstance(self._running, Passing):
+            if not self._running.response_complete:
+                self._running.leave()
+        elif self._running is not None and not self._running.response_complete:  # uvicorn tells the newest one alone
             self._running.disconnected = True
             self._running.message_event.set()
             cast(Any, self._running.scope)[LEFT].set_result(None)
@@ -68,6 +76,8 @@ class Connection(HttpToolsProtocol):
         answering = self.cycle is not None and not self.cycle.response_complete
         if not answering:
             self._start()
+        elif isinstance(self.cycle, Passing):
+            self.cycle.wait()
         self._head = 0 if self._moved else self._head + len(data)
         if self._head > MAX_HEAD:
             if not answering:
@@ -89,6 +99,10 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._stop()
         self._moved = True
+        passing = self._short_way()
+        if passing is not None:
+            self.cycle = self._running = passing
+            return
         self.scope[LEFT] = self.loop.create_future()
         super().on_headers_complete()
         self.cycle.transport = self._gathered
@@ -97,12 +111,18 @@ class Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._moved = True
-        super().on_body(body)
+        if isinstance(self.cycle, Passing):
+            self.cycle.add(body)
+        else:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._moved = True
-        self.scope[WHOLE] = True
-        super().on_message_complete()
+        if isinstance(self.cycle, Passing):
+            self.cycle.start()
+        else:
+            self.scope[WHOLE] = True
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         self._gathered.end()
@@ -111,6 +131,31 @@ class Connection(HttpToolsProtocol):
         super().on_response_complete()
         if self.transport.is_closing():
             self._expect_reading()
+
+    def _short_way(self) -> Passing | None:
+        """For a request that it takes, while no other is being answered here and the last answer was read."""
+        if self._lane is None or self.url != URL or self.parser.get_method() != b"POST":
+            return None
+        if self.parser.get_http_version() != "1.1" or not self.parser.should_keep_alive():
+            return None
+        if self.flow.write_paused or not (self.cycle is None or self.cycle.response_complete):
+            return None
+        return self._lane.open(self.headers, self._answer)
+
+    def _answer(self, response: Response, more: RawHeaders) -> None:
+        """What uvicorn's cycle does with one, in one write."""
+        assert self._running is not None
+        headers = [*self.server_state.default_headers, *response.raw_headers, *more]
+        if not self._running.keep_alive:
+            headers.append((b"connection", b"close"))
+        lines = [STATUS_LINE[response.status_code]]
+        for name, value in headers:
+            lines += (name, b": ", value, b"\r\n")
+        if not self.transport.is_closing():
+            self.transport.write(b"".join((*lines, b"\r\n", response.body)))
+        if (b"connection", b"close") in headers:
+            self.transport.close()
+        self.on_response_complete()
 
     def timeout_keep_alive_handler(self) -> None:
         self._close()

@@ -76,7 +76,7 @@ class Service:
         self.requests = 0  # waiting or being scored
         self.held = 0  # bytes of their images
         self._model: ServedModel | None = None
-        self._waiting: Line[_Request | None] = Line()
+        self._waiting: Line[ScoreRequest | None] = Line()
         self._threads = [
             threading.Thread(target=self._work, name=f"score-{number}", daemon=True)
             for number in range(settings.workers)
@@ -110,24 +110,41 @@ class Service:
 
         Raises: NotReadyError, BusyError; whatever the model itself raises on an image.
         """
+        request = self.begin(images, seconds=seconds, since=since, score_threshold=score_threshold)
+        try:
+            await request.done
+        finally:
+            self.end(request)
+        return self.answered(request)
+
+    def begin(
+        self, images: Sequence[bytes], *, seconds: float, since: float | None = None, score_threshold: Threshold = None
+    ) -> ScoreRequest:
+        """`score` for who has no coroutine: its `done` tells when there is something to be had from `answered`.
+
+        Whatever comes of it, `end` must follow. Raises: NotReadyError, BusyError.
+        """
         model = self._model
         if model is None:
             raise NotReadyError(self.reason, hint="ask /health/ready, and try again", retry_after=2)
         size = sum(map(len, images))
         self._admit(size)
         ends = (time.monotonic() if since is None else since) + seconds
-        request = _Request(model, images, ends, score_threshold)
-        try:
-            if images:
-                self._waiting.put(request)
-                await request.wait()
-        finally:
-            request.give_up()
-            self.requests -= 1
-            self.held -= size
+        request = ScoreRequest(model, images, ends, score_threshold)
+        if images:
+            self._waiting.put(request)
+        return request
+
+    def end(self, request: ScoreRequest) -> None:
+        """Give up what has not begun, and its place."""
+        self.held -= request.give_up()
+        self.requests -= 1
+
+    def answered(self, request: ScoreRequest) -> Answered:
+        """What was scored in time, counted."""
         decode_ms = sum([each.decode_ms for each in request.scored if each])
         infer_ms = sum([each.infer_ms for each in request.scored if each])
-        answer = Answered(model, request.scored, request.queued_ms, decode_ms, infer_ms)
+        answer = Answered(request.model, request.scored, request.queued_ms, decode_ms, infer_ms)
         self.observer.answered(answer)
         return answer
 
@@ -176,8 +193,8 @@ class Service:
             del request, scored  # nothing is held while waiting for the next
 
 
-class _Request:
-    """One request's images on their way through the workers."""
+class ScoreRequest:
+    """One request's images on their way through the workers. `done` holds what the model raised, or nothing."""
 
     def __init__(self, model: ServedModel, images: Sequence[bytes], ends: float, score_threshold: Threshold) -> None:
         self.model, self.score_threshold = model, score_threshold
@@ -186,21 +203,21 @@ class _Request:
         self._began, self._ends = time.monotonic(), ends
         self._taken = 0.0
         self._loop = asyncio.get_running_loop()
-        self._done: asyncio.Future[None] = self._loop.create_future()
+        self.done: asyncio.Future[None] = self._loop.create_future()
+        self._timer = self._loop.call_later(max(0.0, ends - self._began), self._finish)
+        if not images:
+            self.done.set_result(None)
 
     @property
     def queued_ms(self) -> float:
         return ((self._taken or time.monotonic()) - self._began) * 1000
 
-    async def wait(self) -> None:
-        timer = self._loop.call_later(max(0.0, self._ends - time.monotonic()), self._finish)
-        try:
-            await self._done
-        finally:
-            timer.cancel()
-
-    def give_up(self) -> None:
+    def give_up(self) -> int:
+        """The size of what it lets go, in bytes."""
+        self._timer.cancel()
+        size = sum(map(len, self._images))
         self._images = ()
+        return size
 
     def take(self) -> tuple[int, bytes, bool] | None:
         """In the worker that holds the request: its next image, its place, whether it is the last."""
@@ -219,16 +236,16 @@ class _Request:
             log.debug("an answer came after the end of the server")
 
     def _keep(self, index: int, scored: Scored | Exception) -> None:
-        if self._done.done():
+        if self.done.done():
             return
         if isinstance(scored, Exception):
-            self._done.set_exception(scored)
+            self.done.set_exception(scored)
             return
         self.scored[index] = scored
         self._left -= 1
         if not self._left:
-            self._done.set_result(None)
+            self.done.set_result(None)
 
     def _finish(self) -> None:
-        if not self._done.done():
-            self._done.set_result(None)
+        if not self.done.done():
+            self.done.set_result(None)

@@ -15,6 +15,7 @@ from scoring.errors import DeadlineError, UsageError
 from scoring.scorer import Scored
 from scoring.server.http import RawHeaders, Refused, body_ended, header
 from scoring.server.service import Answered
+from scoring.server.settings import ServeSettings
 from scoring.server.waiting import unless_gone
 from scoring.wire import to_element, to_error_element
 
@@ -32,8 +33,12 @@ def release() -> str:
 
 
 def content_type(request: Request) -> str:
+    return bare_type(header(request, b"content-type"))
+
+
+def bare_type(content_type: str) -> str:
     """In lower case, without its parameters."""
-    return header(request, b"content-type").partition(";")[0].strip().lower()
+    return content_type.partition(";")[0].strip().lower()
 
 
 def expect_type(request: Request, allowed: Sequence[str]) -> None:
@@ -54,17 +59,22 @@ def threshold_of(request: Request) -> float | None:
     return value
 
 
+def expect_few_images(count: int, settings: ServeSettings) -> None:
+    """Raises: Refused (413)."""
+    if count > settings.max_images:
+        raise Refused(
+            413,
+            f"expected at most {settings.max_images} images a request (max_images), found {count}",
+            hint="send them in several requests, or raise --max-images",
+        )
+
+
 async def score_images(
     request: Request, context: Context, images: Sequence[bytes], threshold: float | None
 ) -> tuple[Answered, list[Scored]]:
     """All of them, or an error: too many, the queue is full, the deadline has passed, the caller left."""
     settings = context.settings
-    if len(images) > settings.max_images:
-        raise Refused(
-            413,
-            f"expected at most {settings.max_images} images a request (max_images), found {len(images)}",
-            hint="send them in several requests, or raise --max-images",
-        )
+    expect_few_images(len(images), settings)
     seconds = settings.deadline_seconds
     since = body_ended(request)
     work = context.service.score(images, seconds=seconds, since=since, score_threshold=threshold)

@@ -8,8 +8,16 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from scoring.server.http import Json, Refused, encode, new_router, read_body, read_parsed
-from scoring.server.routes.answering import content_type, elements, model_headers, score_images, threshold_of
+from scoring.server.http import Json, Refused, encode, header, new_router, read_body, read_parsed
+from scoring.server.routes.answering import (
+    bare_type,
+    elements,
+    finished,
+    model_headers,
+    score_images,
+    threshold_of,
+)
+from scoring.server.service import Answered
 from scoring.wire import parse_score_request
 
 if TYPE_CHECKING:
@@ -33,23 +41,29 @@ def router(context: Context) -> APIRouter:
 
     @routes.post("/score")
     async def score(request: Request) -> Response:
-        raw = _is_raw(request, settings.limits.formats)
+        raw = is_raw(header(request, b"content-type"), settings.limits.formats)
         threshold = threshold_of(request)
         if raw:
             images = [await read_body(request, context)]
         else:
             images = await read_parsed(request, context, parse_score_request)
-        answered, scored = await score_images(request, context, images, threshold)
-        if raw and scored[0].error is not None:
-            raise scored[0].error
-        return Json(encode(elements(answered, scored)), 200, model_headers(answered))
+        answered, _ = await score_images(request, context, images, threshold)
+        return answer_of(answered, raw=raw, seconds=settings.deadline_seconds)
 
     return routes
 
 
-def _is_raw(request: Request, formats: tuple[str, ...]) -> bool:
+def answer_of(answered: Answered, *, raw: bool, seconds: float) -> Response:
+    """Raises: DeadlineError; where the request was one image's own bytes, what is wrong with them."""
+    scored = finished(answered, seconds)
+    if raw and scored[0].error is not None:
+        raise scored[0].error
+    return Json(encode(elements(answered, scored)), 200, model_headers(answered))
+
+
+def is_raw(content_type: str, formats: tuple[str, ...]) -> bool:
     """Raises: Refused for a type that is neither JSON nor an image that may be."""
-    kind = content_type(request)
+    kind = bare_type(content_type)
     if kind in ("application/json", "text/json") or (kind.startswith("application/") and kind.endswith("+json")):
         return False
     if kind in RAW and (RAW[kind] is None or RAW[kind] in formats):

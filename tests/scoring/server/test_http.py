@@ -198,6 +198,7 @@ def test_the_deadline_runs_from_the_end_of_the_body(
         return parse(body)
 
     monkeypatch.setattr(f"scoring.server.routes.{name}", slowly)
+    monkeypatch.setattr("scoring.server.lane.parse_score_request", slowly)  # is not asked for the other
     answer = server.post(path, value)
     if path == "/score":
         assert (answer.status, answer.json["error"]["code"]) == (504, "deadline_passed")

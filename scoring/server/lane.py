@@ -1,0 +1,157 @@
+"""The short way for /score: from the connection to the workers and back by callbacks, without a task and ASGI's layers.
+
+They take several times as long as all that is done here. A head that is plain goes this way: POST /score, an image's
+bytes or a small JSON body of a known length, a key where one is needed. Everything else goes the usual way, and what
+is answered comes from the same parts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from starlette.responses import Response
+
+from scoring.errors import CvaError
+from scoring.server.access_log import LEFT, ids, log_fault, log_request
+from scoring.server.bodies import LARGE, Share
+from scoring.server.context import Context
+from scoring.server.http import RawHeaders, error_answer, expect_few_values, fault_response, too_slow
+from scoring.server.routes.answering import expect_few_images
+from scoring.server.routes.score import answer_of, is_raw
+from scoring.server.service import ScoreRequest
+from scoring.wire import parse_score_request
+
+URL = b"/score"
+UNUSUAL = frozenset({b"content-encoding", b"transfer-encoding", b"expect", b"upgrade"})
+
+Answer = Callable[[Response, RawHeaders], None]  # to the connection: the response, and what its head also says
+
+
+class Lane:
+    """`shown` says whether a head shows a key, where one is needed."""
+
+    def __init__(self, context: Context, shown: Callable[[RawHeaders], bool]) -> None:
+        self.context, self._shown = context, shown
+
+    def open(self, headers: RawHeaders, answer: Answer) -> Passing | None:
+        """For the head of a POST to URL whose body is yet to come; None where it has to go the usual way."""
+        kind, declared = b"", b""
+        for name, value in headers:
+            if name == b"content-type":
+                kind = kind or value
+            elif name == b"content-length":
+                declared = value
+            elif name in UNUSUAL:
+                return None
+        if not declared.isdigit() or int(declared) > min(LARGE, self.context.settings.max_body):
+            return None
+        if not self._shown(headers):
+            return None
+        try:
+            raw = is_raw(kind.decode("latin-1"), self.context.settings.limits.formats)
+            return Passing(self.context, headers, raw, Share(self.context.bodies, int(declared)), answer)
+        except CvaError:
+            return None
+
+
+class _Nothing:
+    def set(self) -> None: ...
+
+
+class Passing:
+    """One request on this way. To uvicorn's connection it is a cycle, which others may have to wait for."""
+
+    response_complete = disconnected = False
+    keep_alive = more_body = True
+    message_event = _Nothing()
+
+    def __init__(self, context: Context, headers: RawHeaders, raw: bool, share: Share, answer: Answer) -> None:
+        self._context, self._raw, self._share, self._answer = context, raw, share, answer
+        self._own, self._theirs = ids(headers)
+        self._began = time.perf_counter()
+        self._pieces: list[bytes] = []
+        self._request: ScoreRequest | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, piece: bytes) -> None:
+        """Of the body."""
+        try:
+            self._share.take(len(piece))
+        except CvaError as error:
+            self._refuse(error)
+        self._pieces.append(piece)
+
+    def wait(self) -> None:
+        """There is more to come of the body, in time or never."""
+        if self._timer is None and self._request is None and not self.response_complete:
+            seconds = self._context.settings.read_seconds
+            self._timer = asyncio.get_running_loop().call_later(seconds, lambda: self._refuse(too_slow(seconds)))
+
+    def start(self) -> None:
+        """The body is whole."""
+        self._stop()
+        if self.response_complete:
+            return
+        settings, body, ended = self._context.settings, b"".join(self._pieces), time.monotonic()
+        self._pieces.clear()
+        try:
+            if not self._raw:
+                expect_few_values(body, self._context)
+            images = [body] if self._raw else parse_score_request(body)
+            expect_few_images(len(images), settings)
+            self._request = self._context.service.begin(images, seconds=settings.deadline_seconds, since=ended)
+        except Exception as error:  # the border: nothing of an exception may reach the caller
+            self._refuse(error)
+            return
+        self._request.done.add_done_callback(self._scored)
+
+    def leave(self) -> None:
+        """The caller is gone."""
+        self._stop()
+        self.response_complete = True
+        if self._request is not None:
+            self._request.done.cancel()
+            self._context.service.end(self._request)
+        self._end(LEFT)
+
+    def _scored(self, done: asyncio.Future[None]) -> None:
+        if self.response_complete or self._request is None:  # the caller has left
+            return
+        self._context.service.end(self._request)
+        try:
+            done.result()
+            answered = self._context.service.answered(self._request)
+            response = answer_of(answered, raw=self._raw, seconds=self._context.settings.deadline_seconds)
+        except Exception as error:
+            self._refuse(error)
+        else:
+            self._tell(response)
+
+    def _refuse(self, error: Exception) -> None:
+        self._stop()
+        identity = self._own.decode()
+        try:
+            self._tell(error_answer(identity, error))
+        except Exception as fault:
+            log_fault(identity, fault, debug=self._context.settings.debug)
+            self._tell(fault_response(identity))
+
+    def _tell(self, response: Response) -> None:
+        if not self.response_complete:
+            self.response_complete = True
+            self._answer(response, ((b"x-request-id", self._own), *self._theirs))
+            self._end(response.status_code)
+
+    def _end(self, status: int) -> None:
+        self._share.close()
+        seconds, path = time.perf_counter() - self._began, URL.decode()
+        self._context.metrics.request(path, "POST", status, seconds)
+        if self._context.settings.access_log:
+            log_request("POST", path, status, seconds, self._own.decode())
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
