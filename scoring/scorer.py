@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from scoring.detections import Detections
 from scoring.detector import Detector
@@ -16,8 +16,7 @@ from scoring.errors import CvaError, ImageError, NotFoundError, StorageError
 from scoring.images import ImageLimits, no_memory, open_upright
 
 
-@dataclass(frozen=True)
-class Scored:
+class Scored(NamedTuple):
     """`found` is None where the image could not be decoded; `error` then says why.
 
     `width` and `height` are the file's pixels after the EXIF orientation, 0 where nothing was decoded; times are

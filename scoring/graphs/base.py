@@ -45,7 +45,7 @@ class Graph(ABC):
         count = len(boxes)
         if boxes.shape != (count, 4) or scores.shape != (count,) or labels.shape != (count,):
             raise broken(f"answers boxes {boxes.shape}, scores {scores.shape}, labels {labels.shape}")
-        found = Found(boxes.tolist(), scores.tolist(), labels.astype(np.int64, copy=False).tolist())
+        found = Found(boxes.tolist(), scores.tolist(), labels.tolist())
         if not count:
             return found
         if not math.isfinite(sum(found.scores) + sum(map(sum, found.boxes))):  # one that is not spoils a sum

@@ -25,6 +25,10 @@ class Cva(Graph):
                 f" found {', '.join(session.inputs)} and {', '.join(session.outputs)}",
                 hint="make the bundle again",
             )
+        if session.outputs["labels"][0] != "tensor(int64)":
+            raise IncompatibleError(
+                f"expected labels of tensor(int64), found {session.outputs['labels'][0]}", hint="make the bundle again"
+            )
         _, shape = session.inputs["images"]
         check_image_input(shape, manifest)
         self.most = 1 if isinstance(shape[0], int) else None

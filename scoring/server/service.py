@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from scoring.errors import BusyError, NotReadyError
 from scoring.scorer import Scored, score_image
@@ -43,8 +43,7 @@ class ServedModel:
     loaded_at: str
 
 
-@dataclass(frozen=True)
-class Answered:
+class Answered(NamedTuple):
     """`images`: one an image, same order; None where time ran out before it was scored."""
 
     model: ServedModel
