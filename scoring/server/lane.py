@@ -68,7 +68,8 @@ class Passing:
     message_event = _Nothing()
 
     def __init__(self, context: Context, headers: RawHeaders, raw: bool, share: Share, answer: Answer) -> None:
-        self._context, self._raw, self._share, self._answer = context, raw, share, answer
+        self._context, self._raw, self._share = context, raw, share
+        self._answer: Answer | None = answer
         self._own, self._theirs = ids(headers)
         self._began = time.perf_counter()
         self._pieces: list[bytes] = []
@@ -139,12 +140,13 @@ class Passing:
             self._tell(fault_response(identity))
 
     def _tell(self, response: Response) -> None:
-        if not self.response_complete:
+        if self._answer is not None and not self.response_complete:
             self.response_complete = True
             self._answer(response, ((b"x-request-id", self._own), *self._theirs))
             self._end(response.status_code)
 
     def _end(self, status: int) -> None:
+        self._answer = self._request = None  # the connection keeps its last cycle; it must not keep an old model
         self._share.close()
         seconds, path = time.perf_counter() - self._began, URL.decode()
         self._context.metrics.request(path, "POST", status, seconds)

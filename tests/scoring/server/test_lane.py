@@ -1,0 +1,314 @@
+"""The short way of /score answers as the usual one does, however a request comes and whatever becomes of it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import socket
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+from hypothesis import strategies as st
+
+from scoring.server.access_log import Outermost
+from scoring.server.bodies import LARGE
+from scoring.server.lane import Lane, Passing
+from tests.scoring.server.running import Running, served
+
+Serve = Callable[..., Running]
+Png = Callable[..., bytes]
+KEY = "a-key-of-this-test-0"
+TEXT = base64.b64encode(b"no picture").decode()
+LIVE = b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n"
+
+
+@contextmanager
+def connected(server: Running) -> Iterator[socket.socket]:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as line:
+        yield line
+
+
+def request(body: bytes, *lines: str, kind: str = "image/png") -> bytes:
+    start = ("POST /score HTTP/1.1", "host: x", f"content-type: {kind}", f"content-length: {len(body)}", *lines)
+    return "\r\n".join((*start, "", "")).encode() + body
+
+
+def answers(line: socket.socket, count: int) -> list[tuple[bytes, bytes]]:
+    """So many heads and bodies, as they came."""
+    found, data = [], b""
+    while len(found) < count:
+        while b"\r\n\r\n" not in data:
+            data += received(line)
+        head, _, data = data.partition(b"\r\n\r\n")
+        size = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+        while len(data) < size:
+            data += received(line)
+        found.append((head, data[:size]))
+        data = data[size:]
+    assert not data
+    return found
+
+
+def received(line: socket.socket) -> bytes:
+    data = line.recv(65536)
+    assert data, "the server closed the connection"
+    return data
+
+
+def until(condition: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def takes(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """For each head that was asked about, whether it went the short way."""
+    taken: list[bool] = []
+    open_ = Lane.open
+
+    def opened(self: Lane, *given: Any) -> Passing | None:
+        passing = open_(self, *given)
+        taken.append(passing is not None)
+        return passing
+
+    monkeypatch.setattr(Lane, "open", opened)
+    return taken
+
+
+GOOD = "a picture"
+ASKED: list[tuple[str, Any, dict[str, str], bool]] = [  # body, headers, and whether the short way takes it
+    ("bytes", GOOD, {}, True),
+    ("bytes as octets", GOOD, {"content_type": "Application/Octet-Stream; a=b"}, True),
+    ("an id", GOOD, {"x_request_id": "mine", "x_ms_client_request_id": "theirs"}, True),
+    ("JSON", {"data": [GOOD, GOOD]}, {}, True),
+    ("no images", {"data": []}, {}, True),
+    ("no picture", b"no picture", {}, True),
+    ("no picture in JSON", {"data": [TEXT, GOOD]}, {}, True),
+    ("no JSON", b"{", {"content_type": "application/json"}, True),
+    ("no base64", {"data": ["?"]}, {}, True),
+    ("another shape", {"images": []}, {}, True),
+    ("too many images", {"data": [TEXT] * 1001}, {}, True),
+    ("too many values", b"[" + b"0," * 110_000 + b"0]", {"content_type": "application/json"}, True),
+    ("an empty body", b"", {}, True),
+    ("no type", GOOD, {"content_type": ""}, False),
+    ("another type", GOOD, {"content_type": "text/plain"}, False),
+    ("compressed", GOOD, {"content_encoding": "gzip"}, False),
+    ("the last one", GOOD, {"connection": "close"}, False),
+    ("a large body", b"x" * (LARGE + 1), {}, False),
+]
+
+
+@pytest.mark.parametrize(("body", "headers", "short"), [each[1:] for each in ASKED], ids=[each[0] for each in ASKED])
+def test_the_answers_are_the_same(
+    serve: Serve, png: Png, monkeypatch: pytest.MonkeyPatch, takes: list[bool], body: Any, headers: Any, short: bool
+) -> None:
+    if isinstance(body, dict):
+        body = {name: [text_of(png()) if each == GOOD else each for each in items] for name, items in body.items()}
+    value = png() if body == GOOD else body
+    one, two = serve(), serve()
+    found = [one.post("/score", value, **headers)]
+    assert any(takes) == short
+    with monkeypatch.context() as patch:
+        patch.setattr(Lane, "open", lambda *_: None)
+        found.append(two.post("/score", value, **headers))
+    for each in found:
+        for name in ("date", "server-timing", *(() if "x_request_id" in headers else ("x-request-id",))):
+            each.headers.pop(name, None)
+    if b"request_id" in found[0].body:
+        errors = [{**each.json, "request_id": ""} for each in found]
+        assert errors[0] == errors[1]
+        assert (found[0].status, set(found[0].headers)) == (found[1].status, set(found[1].headers))
+    else:
+        assert found[0] == found[1]
+    assert counted(one) == counted(two)
+
+
+def text_of(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def counted(server: Running) -> list[bytes]:
+    names = (b"cva_requests_total{", b"cva_images_total", b"cva_score_seconds_count", b"cva_request_seconds_count")
+    lines = server.get("/metrics").body.splitlines()
+    return [line for line in lines if line.startswith(names) and b"/metrics" not in line]
+
+
+def test_it_passes_by_the_layers_of_the_usual_way(serve: Serve, png: Png, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the test above compares are two ways indeed."""
+
+    async def refuses(*_: object) -> None:
+        raise AssertionError("asked the application")
+
+    server = serve()
+    monkeypatch.setattr(Outermost, "__call__", refuses)
+    assert server.post("/score", png()).status == 200
+    with pytest.raises(AssertionError), connected(server) as line:
+        line.sendall(LIVE)
+        [(head, _)] = answers(line, 1)
+        assert b" 200 " in head.split(b"\r\n")[0]
+
+
+@pytest.mark.parametrize("query", ["?threshold=0.9", "?threshold=x", "?"])
+def test_a_threshold_goes_the_usual_way(serve: Serve, png: Png, takes: list[bool], query: str) -> None:
+    assert serve().post(f"/score{query}", png()).status in (200, 400)
+    assert takes == []
+
+
+@hypothesis.settings(
+    max_examples=60, deadline=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+)
+@hypothesis.given(cuts=st.lists(st.floats(0, 1), max_size=4), json_too=st.booleans())
+def test_in_however_many_pieces_it_comes(server: Running, png: Png, cuts: list[float], json_too: bool) -> None:
+    body = json.dumps({"data": [text_of(png())]}).encode() if json_too else png()
+    data = request(body, kind="application/json" if json_too else "image/png")
+    ends = [0, *sorted(round(each * len(data)) for each in cuts), len(data)]
+    with connected(server) as line:
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for start, end in pairwise(ends):
+            line.sendall(data[start:end])
+            time.sleep(0.001)
+        [(head, found)] = answers(line, 1)
+        assert head.startswith(b"HTTP/1.1 200 ") and json.loads(found)[0]["boxes"]
+
+
+def test_requests_in_one_piece_are_answered_in_their_order(server: Running, png: Png) -> None:
+    data = request(png(), "x-request-id: a") + request(b"none", "x-request-id: b") + LIVE + request(png())
+    with connected(server) as line:
+        for _ in range(3):
+            line.sendall(data)
+            found = answers(line, 4)
+            assert [head.split()[1] for head, _ in found] == [b"200", b"400", b"200", b"200"]
+            assert b"x-request-id: a" in found[0][0] and b"x-request-id: b" in found[1][0]
+            assert b'"live"' in found[2][1]
+
+
+def test_a_key_is_asked_for(serve: Serve, png: Png, takes: list[bool]) -> None:
+    server = serve(keys=(KEY.encode(),))
+    assert [server.post("/score", png(), **headers).status for headers in ({}, {"x_api_key": "other"})] == [401, 401]
+    assert server.post("/score", png(), x_api_key=KEY).status == 200
+    assert server.post("/score", png(), authorization=f"Bearer {KEY}").status == 200
+    assert takes == [False, False, True, True]
+
+
+def test_origins_are_for_the_usual_way(serve: Serve, png: Png, takes: list[bool]) -> None:
+    answer = serve(cors_origins=("https://a.example",)).post("/score", png(), origin="https://a.example")
+    assert answer.headers["access-control-allow-origin"] == "https://a.example"
+    assert takes == []
+
+
+def test_no_model_and_a_full_queue(serve: Serve, png: Png, takes: list[bool]) -> None:
+    assert serve(model=None).post("/score", png()).status == 503
+    server = serve(queue=1)
+    server.context.service.requests = 1
+    assert server.post("/score", png()).status == 429
+    server.context.service.requests = 0
+    assert server.post("/score", png()).status == 200
+    assert takes == [True] * 3
+
+
+def test_a_deadline_that_passes_is_504(serve: Serve, png: Png, takes: list[bool]) -> None:
+    answer = serve(deadline_seconds=0).post("/score", png())
+    assert (answer.status, answer.json["error"]["code"]) == (504, "deadline_passed")
+    assert takes == [True]
+
+
+def test_a_body_that_does_not_come_is_408(serve: Serve, png: Png, takes: list[bool]) -> None:
+    server = serve(read_seconds=0.3)
+    with connected(server) as line:
+        line.sendall(request(png())[:-5])
+        [(head, body)] = answers(line, 1)
+        assert head.startswith(b"HTTP/1.1 408 ") and head.lower().count(b"connection: close") == 1
+        assert json.loads(body)["error"]["code"] == "too_slow"
+        assert line.recv(1) == b""
+    assert takes == [True]
+    assert server.context.bodies.held == server.context.service.requests == 0
+
+
+def test_bodies_that_are_too_much_together_are_429(serve: Serve, png: Png) -> None:
+    server = serve()
+    bodies = server.context.bodies
+    bodies.held = bodies.most - 10
+    assert server.post("/score", png()).status == 429
+    bodies.held = 0
+    assert server.post("/score", png()).status == 200
+    assert bodies.held == 0
+
+
+@pytest.mark.parametrize("sent", [0.5, 1])
+def test_a_caller_who_leaves_is_counted_and_leaves_nothing(
+    serve: Serve, png: Png, caplog: pytest.LogCaptureFixture, takes: list[bool], sent: float
+) -> None:
+    caplog.set_level(logging.INFO)
+    server = serve(workers=1, access_log=True)
+    body = json.dumps({"data": [text_of(png(size=(3000, 3000)))] * 20}).encode()
+    data = request(body, kind="application/json")
+    with connected(server) as line:
+        line.sendall(data[: int(sent * len(data))])
+        until(lambda: server.context.bodies.held > 0)
+    until(lambda: "POST /score 499" in caplog.text)
+    assert takes == [True]
+    assert server.context.bodies.held == server.context.service.requests == server.context.service.held == 0
+    assert server.post("/score", png()).status == 200
+
+
+def test_a_fault_of_the_model_is_500_and_logged(
+    serve: Serve, png: Png, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, takes: list[bool]
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("of this test")
+
+    monkeypatch.setattr("scoring.server.service.score_image", fails)
+    answer = serve().post("/score", png(), x_request_id="r-1")
+    assert answer.status == 500 and answer.json["request_id"] == "r-1" and "of this test" not in answer.body.decode()
+    assert "request r-1 failed: ZeroDivisionError: of this test" in caplog.text
+    assert takes == [True]
+
+
+def test_a_connection_that_stays_keeps_no_old_model(
+    serve: Serve, png: Png, tiny_bundle: Callable[..., Path], takes: list[bool]
+) -> None:
+    server = serve(model=None)
+    server.context.service.use(served(tiny_bundle("old"), version="1"))
+    old = weakref.ref(server.context.service.model)
+    with connected(server) as line:
+        line.sendall(request(png()))
+        answers(line, 1)
+        server.context.service.use(served(tiny_bundle("new"), version="2"))
+        until(lambda: old() is None)
+        line.sendall(request(png()))
+        [(head, _)] = answers(line, 1)
+        assert b"x-model-version: 2" in head
+    assert takes == [True, True]
+
+
+def test_the_end_of_the_server_waits_for_it(
+    serve: Serve, png: Png, tiny_bundle: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, takes: list[bool]
+) -> None:
+    from scoring.server import service
+    from tests.scoring.server.conftest import started
+
+    score_image = service.score_image
+
+    def slowly(*given: Any, **options: Any) -> Any:
+        time.sleep(0.5)
+        return score_image(*given, **options)
+
+    monkeypatch.setattr(service, "score_image", slowly)
+    with started(None, model=served(tiny_bundle("ends"))) as server:
+        line = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+        line.sendall(request(png()))
+        until(lambda: server.context.service.requests == 1)
+    with line:
+        [(head, _)] = answers(line, 1)
+        assert head.startswith(b"HTTP/1.1 200 ") and b"connection: close" in head
+    assert takes == [True]
