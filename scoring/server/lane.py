@@ -102,31 +102,29 @@ class Passing:
                 expect_few_values(body, self._context)
             images = [body] if self._raw else parse_score_request(body)
             expect_few_images(len(images), settings)
-            self._request = self._context.service.begin(images, seconds=settings.deadline_seconds, since=ended)
+            begin = self._context.service.begin
+            self._request = begin(images, self._scored, seconds=settings.deadline_seconds, since=ended)
         except Exception as error:  # the border: nothing of an exception may reach the caller
             self._refuse(error)
-            return
-        self._request.done.add_done_callback(self._scored)
 
     def leave(self) -> None:
         """The caller is gone."""
         self._stop()
         self.response_complete = True
         if self._request is not None:
-            self._request.done.cancel()
             self._context.service.end(self._request)
         self._end(LEFT)
 
-    def _scored(self, done: asyncio.Future[None]) -> None:
-        if self.response_complete or self._request is None:  # the caller has left
-            return
+    def _scored(self, error: Exception | None) -> None:
+        assert self._request is not None
         self._context.service.end(self._request)
         try:
-            done.result()
+            if error is not None:
+                raise error
             answered = self._context.service.answered(self._request)
             response = answer_of(answered, raw=self._raw, seconds=self._context.settings.deadline_seconds)
-        except Exception as error:
-            self._refuse(error)
+        except Exception as problem:
+            self._refuse(problem)
         else:
             self._tell(response)
 

@@ -15,8 +15,9 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from scoring.errors import BusyError, NotReadyError
@@ -109,19 +110,28 @@ class Service:
 
         Raises: NotReadyError, BusyError; whatever the model itself raises on an image.
         """
-        request = self.begin(images, seconds=seconds, since=since, score_threshold=score_threshold)
+        done = asyncio.get_running_loop().create_future()
+        tell = partial(_settle, done)
+        request = self.begin(images, tell, seconds=seconds, since=since, score_threshold=score_threshold)
         try:
-            await request.done
+            await done
         finally:
             self.end(request)
         return self.answered(request)
 
     def begin(
-        self, images: Sequence[bytes], *, seconds: float, since: float | None = None, score_threshold: Threshold = None
+        self,
+        images: Sequence[bytes],
+        tell: Callable[[Exception | None], None],
+        *,
+        seconds: float,
+        since: float | None = None,
+        score_threshold: Threshold = None,
     ) -> ScoreRequest:
-        """`score` for who has no coroutine: its `done` tells when there is something to be had from `answered`.
+        """`score` for who has no coroutine: `tell` hears once, in the event loop, that there is something to be had
+        from `answered`, or what the model raised. It hears nothing after `end`, which must follow whatever comes.
 
-        Whatever comes of it, `end` must follow. Raises: NotReadyError, BusyError.
+        Raises: NotReadyError, BusyError.
         """
         model = self._model
         if model is None:
@@ -129,7 +139,7 @@ class Service:
         size = sum(map(len, images))
         self._admit(size)
         ends = (time.monotonic() if since is None else since) + seconds
-        request = ScoreRequest(model, images, ends, score_threshold)
+        request = ScoreRequest(model, images, tell, ends, score_threshold)
         if images:
             self._waiting.put(request)
         return request
@@ -193,19 +203,24 @@ class Service:
 
 
 class ScoreRequest:
-    """One request's images on their way through the workers. `done` holds what the model raised, or nothing."""
+    """One request's images on their way through the workers; `tell` hears once what came of them."""
 
-    def __init__(self, model: ServedModel, images: Sequence[bytes], ends: float, score_threshold: Threshold) -> None:
+    def __init__(
+        self,
+        model: ServedModel,
+        images: Sequence[bytes],
+        tell: Callable[[Exception | None], None],
+        ends: float,
+        score_threshold: Threshold,
+    ) -> None:
         self.model, self.score_threshold = model, score_threshold
         self.scored: list[Scored | None] = [None] * len(images)
         self._images, self._next, self._left = images, 0, len(images)
         self._began, self._ends = time.monotonic(), ends
         self._taken = 0.0
         self._loop = asyncio.get_running_loop()
-        self.done: asyncio.Future[None] = self._loop.create_future()
-        self._timer = self._loop.call_later(max(0.0, ends - self._began), self._finish)
-        if not images:
-            self.done.set_result(None)
+        self._tell: Callable[[Exception | None], None] | None = tell
+        self._timer = self._loop.call_later(max(0.0, ends - self._began) if images else 0.0, self._finish)
 
     @property
     def queued_ms(self) -> float:
@@ -214,6 +229,7 @@ class ScoreRequest:
     def give_up(self) -> int:
         """The size of what it lets go, in bytes."""
         self._timer.cancel()
+        self._tell = None
         size = sum(map(len, self._images))
         self._images = ()
         return size
@@ -235,16 +251,26 @@ class ScoreRequest:
             log.debug("an answer came after the end of the server")
 
     def _keep(self, index: int, scored: Scored | Exception) -> None:
-        if self.done.done():
+        if self._tell is None:
             return
         if isinstance(scored, Exception):
-            self.done.set_exception(scored)
+            self._finish(scored)
             return
         self.scored[index] = scored
         self._left -= 1
         if not self._left:
-            self.done.set_result(None)
+            self._finish()
 
-    def _finish(self) -> None:
-        if not self.done.done():
-            self.done.set_result(None)
+    def _finish(self, error: Exception | None = None) -> None:
+        if self._tell is not None:
+            tell, self._tell = self._tell, None
+            tell(error)
+
+
+def _settle(done: asyncio.Future[None], error: Exception | None) -> None:
+    if done.done():  # its task was cancelled, and has not come to `end` yet
+        return
+    if error is None:
+        done.set_result(None)
+    else:
+        done.set_exception(error)
