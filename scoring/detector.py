@@ -95,4 +95,5 @@ class Detector:
 def _thresholds(threshold: float | Mapping[str, float], labels: Sequence[str]) -> list[float]:
     """One a label, with a score's own precision: .3 as a float32 is not below .3."""
     each = [threshold[label] for label in labels] if isinstance(threshold, Mapping) else [threshold] * len(labels)
-    return [float(value) for value in np.array(each, np.float32)]
+    rounded: list[float] = np.array(each, np.float32).tolist()
+    return rounded

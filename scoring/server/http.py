@@ -99,8 +99,8 @@ class Json(Response):
         self.raw_headers = [length, (b"content-type", b"application/json"), *headers]
 
 
-def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Json(encode(value), status, [(name.encode(), text.encode()) for name, text in (headers or {}).items()])
+def json_response(value: Any, status: int = 200, headers: RawHeaders = ()) -> Response:
+    return Json(encode(value), status, headers)
 
 
 def encode(value: Any) -> bytes:
@@ -120,7 +120,8 @@ def error_response(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     error = {"code": code or _CODES.get(status, "error"), "message": message, "hint": hint}
-    return json_response({"error": error, "request_id": identity}, status, headers)
+    more = [(name.encode(), text.encode()) for name, text in (headers or {}).items()]
+    return json_response({"error": error, "request_id": identity}, status, more)
 
 
 def fault_response(identity: str) -> Response:

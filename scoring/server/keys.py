@@ -63,7 +63,7 @@ class Locked:
             "hint": "send it as x-api-key, Ocp-Apim-Subscription-Key or Authorization: Bearer",
         }
         body = {"error": error, "request_id": scope.get(REQUEST_ID, "")}
-        await json_response(body, 401, {"www-authenticate": "Bearer"})(scope, receive, send)
+        await json_response(body, 401, [(b"www-authenticate", b"Bearer")])(scope, receive, send)
 
     def shown(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
         """One of the keys that are good now."""

@@ -1,8 +1,8 @@
 """The short way for /score: from the connection to the workers and back by callbacks, without a task and ASGI's layers.
 
-They take several times as long as all that is done here. A head that is plain goes this way: POST /score, an image's
-bytes or a small JSON body of a known length, a key where one is needed. Everything else goes the usual way, and what
-is answered comes from the same parts.
+With them the event loop took 1.5 ms a request, without 0.9 (decision 0009). A head that is plain goes this way: POST
+/score, an image's bytes or a small JSON body of a known length, a key where one is needed. Everything else goes the
+usual way, and what is answered comes from the same parts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from scoring.server.access_log import LEFT, ids, log_fault, log_request
 from scoring.server.bodies import LARGE, Share
 from scoring.server.context import Context
 from scoring.server.http import RawHeaders, error_answer, expect_few_values, fault_response, too_slow
-from scoring.server.routes.answering import expect_few_images
+from scoring.server.routes.answering import bare_type, expect_few_images, finished
 from scoring.server.routes.score import answer_of, is_raw
 from scoring.server.service import ScoreRequest
 from scoring.wire import parse_score_request
@@ -33,7 +33,7 @@ class Lane:
     """`shown` says whether a head shows a key, where one is needed."""
 
     def __init__(self, context: Context, shown: Callable[[RawHeaders], bool]) -> None:
-        self.context, self._shown = context, shown
+        self._context, self._shown = context, shown
 
     def open(self, headers: RawHeaders, answer: Answer) -> Passing | None:
         """For the head of a POST to URL whose body is yet to come; None where it has to go the usual way."""
@@ -45,13 +45,13 @@ class Lane:
                 declared = value
             elif name in UNUSUAL:
                 return None
-        if not declared.isdigit() or int(declared) > min(LARGE, self.context.settings.max_body):
+        if not declared.isdigit() or int(declared) > min(LARGE, self._context.settings.max_body):
             return None
         if not self._shown(headers):
             return None
         try:
-            raw = is_raw(kind.decode("latin-1"), self.context.settings.limits.formats)
-            return Passing(self.context, headers, raw, Share(self.context.bodies, int(declared)), answer)
+            raw = is_raw(bare_type(kind.decode("latin-1")), self._context.settings.limits.formats)
+            return Passing(self._context, headers, raw, Share(self._context.bodies, int(declared)), answer)
         except CvaError:
             return None
 
@@ -63,8 +63,8 @@ class _Nothing:
 class Passing:
     """One request on this way. To uvicorn's connection it is a cycle, which others may have to wait for."""
 
-    response_complete = disconnected = False
-    keep_alive = more_body = True
+    response_complete = False
+    keep_alive = True
     message_event = _Nothing()
 
     def __init__(self, context: Context, headers: RawHeaders, raw: bool, share: Share, answer: Answer) -> None:
@@ -77,12 +77,14 @@ class Passing:
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, piece: bytes) -> None:
-        """Of the body."""
+        """Of the body; what comes after an answer that was given without it is for nobody."""
+        if self.response_complete:
+            return
         try:
             self._share.take(len(piece))
+            self._pieces.append(piece)
         except CvaError as error:
             self._refuse(error)
-        self._pieces.append(piece)
 
     def wait(self) -> None:
         """There is more to come of the body, in time or never."""
@@ -122,7 +124,8 @@ class Passing:
             if error is not None:
                 raise error
             answered = self._context.service.answered(self._request)
-            response = answer_of(answered, raw=self._raw, seconds=self._context.settings.deadline_seconds)
+            scored = finished(answered, self._context.settings.deadline_seconds)
+            response = answer_of(answered, scored, raw=self._raw)
         except Exception as problem:
             self._refuse(problem)
         else:
@@ -145,6 +148,7 @@ class Passing:
 
     def _end(self, status: int) -> None:
         self._answer = self._request = None  # the connection keeps its last cycle; it must not keep an old model
+        self._pieces.clear()
         self._share.close()
         seconds, path = time.perf_counter() - self._began, URL.decode()
         self._context.metrics.request(path, "POST", status, seconds)

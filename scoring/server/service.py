@@ -50,8 +50,8 @@ class Answered(NamedTuple):
     model: ServedModel
     images: list[Scored | None]
     queued_ms: float  # until a worker took the first image, or until time ran out
-    decode_ms: float = 0.0  # of all of them
-    infer_ms: float = 0.0
+    decode_ms: float  # of all of them
+    infer_ms: float
 
     @property
     def complete(self) -> bool:

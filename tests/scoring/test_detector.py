@@ -97,6 +97,19 @@ def test_a_graph_that_is_not_ours_is_refused(tiny_bundle: Make, tiny_graph: Call
         Detector.load(tiny_bundle(onnx=model.SerializeToString(), golden=False))
 
 
+def test_labels_that_are_no_whole_numbers_are_refused(tiny_bundle: Make, tiny_graph: Callable[..., bytes]) -> None:
+    import onnx
+
+    model = onnx.load_from_string(tiny_graph())
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            names[:] = ["whole" if name == "labels" else name for name in names]
+    model.graph.node.append(onnx.helper.make_node("Cast", ["whole"], ["labels"], to=onnx.TensorProto.FLOAT))
+    model.graph.output[2].type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+    with pytest.raises(IncompatibleError, match=r"expected labels of tensor\(int64\), found tensor\(float\)"):
+        Detector.load(tiny_bundle(onnx=model.SerializeToString(), golden=False))
+
+
 def test_a_size_other_than_the_graphs_is_refused(tiny_bundle: Make) -> None:
     with pytest.raises(IncompatibleError, match="the manifest says"):
         Detector.load(tiny_bundle(preprocess={"size": [64, 64]}, golden=False))

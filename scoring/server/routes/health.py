@@ -82,5 +82,5 @@ def limits(settings: ServeSettings) -> dict[str, Any]:
 
 def _ready(model: ServedModel | None, reason: str) -> Response:
     if model is None:
-        return json_response({"status": "not ready", "reason": reason}, 503, {"retry-after": "2"})
+        return json_response({"status": "not ready", "reason": reason}, 503, [(b"retry-after", b"2")])
     return json_response({"status": "ready", "model": model.name, "version": model.version})

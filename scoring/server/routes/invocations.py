@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from scoring.adapters.invocations import parse_invocations, to_answer
 from scoring.errors import NotReadyError
-from scoring.server.http import Json, encode, new_router, read_parsed
+from scoring.server.http import json_response, new_router, read_parsed
 from scoring.server.routes.answering import (
     elements,
     expect_type,
@@ -34,7 +34,7 @@ def router(context: Context) -> APIRouter:
         threshold = threshold_of(request)
         images = await read_parsed(request, context, parse_invocations)
         answered, scored = await score_images(request, context, images, threshold)
-        return Json(encode(to_answer(elements(answered, scored))), 200, model_headers(answered))
+        return json_response(to_answer(elements(answered, scored)), 200, model_headers(answered))
 
     @routes.get("/ping")
     async def ping(request: Request) -> Response:

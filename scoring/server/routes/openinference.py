@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from scoring.adapters.open_inference import model_metadata, parse_infer, to_answer
 from scoring.errors import CvaError, NotFoundError, NotReadyError
-from scoring.server.http import Json, encode, json_response, new_router, on_error, read_parsed
+from scoring.server.http import json_response, new_router, on_error, read_parsed
 from scoring.server.routes.answering import (
     elements,
     expect_type,
@@ -68,7 +68,7 @@ def router(context: Context) -> APIRouter:
         answered, scored = await score_images(request, context, asked.images, threshold)
         model = answered.model
         answer = to_answer(asked, elements(answered, scored), name=model.name, version=model.version)
-        return Json(encode(answer), 200, model_headers(answered))
+        return json_response(answer, 200, model_headers(answered))
 
     for base in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
         routes.add_api_route(base, describe, methods=["GET"])
@@ -98,7 +98,7 @@ def _protocol_errors(handler: Handler) -> Handler:
         except CvaError as error:
             usual = await on_error(request, error)
             text = "; ".join(part for part in (error.message, error.hint) if part)
-            headers = {name: value for name, value in usual.headers.items() if name in ("retry-after", "connection")}
+            headers = [(name, value) for name, value in usual.raw_headers if name in (b"retry-after", b"connection")]
             return json_response({"error": text}, usual.status_code, headers)
 
     return answer

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from scoring.server.http import Json, Refused, encode, header, new_router, read_body, read_parsed
-from scoring.server.routes.answering import (
-    bare_type,
-    elements,
-    finished,
-    model_headers,
-    score_images,
-    threshold_of,
-)
+from scoring.scorer import Scored
+from scoring.server.http import Refused, json_response, new_router, read_body, read_parsed
+from scoring.server.routes.answering import content_type, elements, model_headers, score_images, threshold_of
 from scoring.server.service import Answered
 from scoring.wire import parse_score_request
 
@@ -41,29 +36,27 @@ def router(context: Context) -> APIRouter:
 
     @routes.post("/score")
     async def score(request: Request) -> Response:
-        raw = is_raw(header(request, b"content-type"), settings.limits.formats)
+        raw = is_raw(content_type(request), settings.limits.formats)
         threshold = threshold_of(request)
         if raw:
             images = [await read_body(request, context)]
         else:
             images = await read_parsed(request, context, parse_score_request)
-        answered, _ = await score_images(request, context, images, threshold)
-        return answer_of(answered, raw=raw, seconds=settings.deadline_seconds)
+        answered, scored = await score_images(request, context, images, threshold)
+        return answer_of(answered, scored, raw=raw)
 
     return routes
 
 
-def answer_of(answered: Answered, *, raw: bool, seconds: float) -> Response:
-    """Raises: DeadlineError; where the request was one image's own bytes, what is wrong with them."""
-    scored = finished(answered, seconds)
+def answer_of(answered: Answered, scored: Sequence[Scored], *, raw: bool) -> Response:
+    """Raises: what is wrong with the image, where the request was its own bytes."""
     if raw and scored[0].error is not None:
         raise scored[0].error
-    return Json(encode(elements(answered, scored)), 200, model_headers(answered))
+    return json_response(elements(answered, scored), 200, model_headers(answered))
 
 
-def is_raw(content_type: str, formats: tuple[str, ...]) -> bool:
+def is_raw(kind: str, formats: tuple[str, ...]) -> bool:
     """Raises: Refused for a type that is neither JSON nor an image that may be."""
-    kind = bare_type(content_type)
     if kind in ("application/json", "text/json") or (kind.startswith("application/") and kind.endswith("+json")):
         return False
     if kind in RAW and (RAW[kind] is None or RAW[kind] in formats):

@@ -19,7 +19,7 @@ from scoring.adapters.custom_vision import to_answer
 from scoring.adapters.multipart import read_field
 from scoring.errors import UsageError
 from scoring.server.bodies import LARGE
-from scoring.server.http import Json, encode, new_router, read_body
+from scoring.server.http import json_response, new_router, read_body
 from scoring.server.routes.answering import content_type, expect_type, model_headers, score_images, threshold_of
 from scoring.server.routes.score import RAW
 
@@ -57,7 +57,7 @@ def router(context: Context) -> APIRouter:
             created=datetime.now(timezone.utc),
             answer_id=uuid.uuid4(),
         )
-        return Json(encode(answer), 200, model_headers(answered))
+        return json_response(answer, 200, model_headers(answered))
 
     @routes.post("/url")
     async def url(request: Request) -> Response:

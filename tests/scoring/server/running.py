@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +61,16 @@ class Running:
         body = value if raw else json.dumps(value).encode()
         kind = {"content_type": "application/octet-stream" if raw else "application/json"}
         return self.ask("POST", path, body, **{**kind, **headers})
+
+
+@contextmanager
+def connected(server: Running) -> Iterator[socket.socket]:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as line:
+        yield line
+
+
+def text_of(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 def served(bundle: Path, *, version: str = "1", detector: Any = None) -> ServedModel:

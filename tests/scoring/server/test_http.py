@@ -8,24 +8,18 @@ import operator
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from scoring.server import routes
 from scoring.server.http import encode
 from scoring.server.settings import MIB
-from tests.scoring.server.running import Running
+from tests.scoring.server.process import until
+from tests.scoring.server.running import Running, connected, text_of
 
 Serve = Callable[..., Running]
 Png = Callable[..., bytes]
 HERE, THERE = "https://pages.example.org", "https://elsewhere.example.org"
-
-
-@contextmanager
-def connected(server: Running) -> Iterator[socket.socket]:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as line:
-        yield line
 
 
 def head(*lines: str, path: str = "/score") -> bytes:
@@ -39,14 +33,6 @@ def rest(line: socket.socket) -> bytes:
     while data := line.recv(65536):
         found += data
     return found
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for what another thread is about to do; fails after 10 s."""
-    ends = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < ends
-        time.sleep(0.01)
 
 
 def chunks(data: bytes, size: int) -> Iterator[bytes]:
@@ -223,12 +209,6 @@ def test_a_caller_who_leaves_frees_the_place(serve: Serve, png: Png, caplog: pyt
     until(lambda: service.requests == 0)
     until(lambda: "POST /score 499" in caplog.text)
     assert server.post("/score", png()).status == 200
-
-
-def text_of(data: bytes) -> str:
-    import base64
-
-    return base64.b64encode(data).decode()
 
 
 def test_200_connections_at_once_and_health_still_answers(serve: Serve, png: Png) -> None:

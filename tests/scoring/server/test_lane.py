@@ -8,8 +8,7 @@ import logging
 import socket
 import time
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,19 +20,14 @@ from hypothesis import strategies as st
 from scoring.server.access_log import Outermost
 from scoring.server.bodies import LARGE
 from scoring.server.lane import Lane, Passing
-from tests.scoring.server.running import Running, served
+from tests.scoring.server.process import until
+from tests.scoring.server.running import Running, connected, served, text_of
 
 Serve = Callable[..., Running]
 Png = Callable[..., bytes]
 KEY = "a-key-of-this-test-0"
 TEXT = base64.b64encode(b"no picture").decode()
 LIVE = b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n"
-
-
-@contextmanager
-def connected(server: Running) -> Iterator[socket.socket]:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as line:
-        yield line
 
 
 def request(body: bytes, *lines: str, kind: str = "image/png") -> bytes:
@@ -61,13 +55,6 @@ def received(line: socket.socket) -> bytes:
     data = line.recv(65536)
     assert data, "the server closed the connection"
     return data
-
-
-def until(condition: Callable[[], bool]) -> None:
-    ends = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < ends
-        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -131,10 +118,6 @@ def test_the_answers_are_the_same(
     else:
         assert found[0] == found[1]
     assert counted(one) == counted(two)
-
-
-def text_of(data: bytes) -> str:
-    return base64.b64encode(data).decode()
 
 
 def counted(server: Running) -> list[bytes]:
@@ -242,6 +225,22 @@ def test_bodies_that_are_too_much_together_are_429(serve: Serve, png: Png) -> No
     bodies.held = 0
     assert server.post("/score", png()).status == 200
     assert bodies.held == 0
+
+
+def test_what_comes_of_a_body_after_its_answer_is_not_kept(serve: Serve, png: Png) -> None:
+    server = serve()
+    bodies = server.context.bodies
+    data = request(png(size=(300, 300)) + bytes(5000))
+    with connected(server) as line:
+        bodies.held = bodies.most - 10
+        line.sendall(data[:1000])
+        [(head, _)] = answers(line, 1)
+        assert head.startswith(b"HTTP/1.1 429 ")
+        bodies.held = 0
+        line.sendall(data[1000:] + request(png()))
+        [(head, _)] = answers(line, 1)  # of the next request, on the same connection
+        assert head.startswith(b"HTTP/1.1 200 ")
+        assert bodies.held == 0
 
 
 @pytest.mark.parametrize("sent", [0.5, 1])

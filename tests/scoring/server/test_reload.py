@@ -24,10 +24,10 @@ from scoring.server.settings import ServeSettings
 from scoring.server.source import BundleFolder, Candidate, Source, load
 from tests.scoring.edge.conftest import Shelf
 from tests.scoring.server import versions
+from tests.scoring.server.process import PATIENCE, until
 from tests.scoring.server.running import Running
 
 Make = Callable[..., Path]
-PATIENCE = 60.0  # seconds; nothing waits longer than it must
 
 
 @pytest.fixture
@@ -65,13 +65,6 @@ def served(service: Service) -> str:
     assert scored is not None and scored.found is not None
     assert len(scored.found) == versions.boxes_of(int(answer.model.version))
     return answer.model.version
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.01)
 
 
 def test_a_new_version_goes_live(reloader: Reloader, service: Service, shelf: Shelf, told: list[str]) -> None:
