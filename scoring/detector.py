@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from scoring.bundle import LoadedBundle, load_bundle
-from scoring.detections import Detections
+from scoring.detections import Detections, Row
 from scoring.geometry import Letterbox, preprocess_into, unletterbox
 from scoring.graphs import Found, Graph, open_graph
 from scoring.session import PROVIDERS, Session, open_session
@@ -79,17 +79,13 @@ class Detector:
         """Boxes that lie in the padding alone have no extent in the image, and are none."""
         fractions = unletterbox(found.boxes, letterbox)
         kept = [
-            (score, label, box)
+            Row(score, label, box)
             for box, score, label in zip(fractions, found.scores, found.labels, strict=True)
             if score >= lowest[label] and box[2] - box[0] > LEAST and box[3] - box[1] > LEAST
         ]
         kept.sort(key=itemgetter(0), reverse=True)
         del kept[self.bundle.postprocess.max_boxes :]
-        return Detections(
-            np.array([box for _, _, box in kept], np.float32).reshape(-1, 4),
-            np.array([score for score, _, _ in kept], np.float32),
-            np.array([label for _, label, _ in kept], np.int64),
-        )
+        return Detections.of(kept)
 
 
 def _thresholds(threshold: float | Mapping[str, float], labels: Sequence[str]) -> list[float]:

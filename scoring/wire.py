@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from functools import cache, partial
+from operator import itemgetter
 from typing import Any, NoReturn
 
 from scoring.detections import Detections
@@ -25,13 +26,12 @@ _SHAPES = '{"input_data":{"columns":["image"],"data":["<base64>"]}} or {"data":[
 
 def to_element(filename: str, found: Detections, labels: Sequence[str]) -> dict[str, Any]:
     """One image's element of the answer; no result is `"boxes": []`."""
-    rows, scores, indexes = found.boxes.tolist(), found.scores.tolist(), found.labels.tolist()
     boxes = []
-    for i in sorted(range(len(scores)), key=scores.__getitem__, reverse=True):
-        left, top, right, bottom = [(side * _BOX_STEPS + _WHOLE - _WHOLE) / _BOX_STEPS for side in rows[i]]
+    for score, label, box in sorted(found.rows, key=itemgetter(0), reverse=True):
+        left, top, right, bottom = [(side * _BOX_STEPS + _WHOLE - _WHOLE) / _BOX_STEPS for side in box]
         sides = {"topX": left, "topY": top, "bottomX": right, "bottomY": bottom}
-        score = (scores[i] * _SCORE_STEPS + _WHOLE - _WHOLE) / _SCORE_STEPS
-        boxes.append({"box": sides, "label": labels[indexes[i]], "score": score})
+        score = (score * _SCORE_STEPS + _WHOLE - _WHOLE) / _SCORE_STEPS
+        boxes.append({"box": sides, "label": labels[label], "score": score})
     return {"filename": filename, "boxes": boxes}
 
 
