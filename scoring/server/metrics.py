@@ -8,6 +8,7 @@ Knows the service's own numbers and nothing about HTTP frameworks.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -31,7 +32,7 @@ class Metrics(Observer):
         self._seconds = Histogram(
             "cva_request_seconds", "from head to answer", ("route",), buckets=BUCKETS, registry=self.registry
         )
-        self._noted: list[Callable[[], None]] = []
+        self._noted: deque[Callable[[], None]] = deque()  # from any thread, counted by the event loop
         self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         part = Histogram(
             "cva_score_seconds", "of one scored request, by part", ("part",), buckets=BUCKETS, registry=self.registry
@@ -47,24 +48,20 @@ class Metrics(Observer):
         self.registry.register(_Now(service))
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
-        self._note(partial(self._count_request, route, method, status, seconds))
+        self._noted.append(partial(self._count_request, route, method, status, seconds))
+        if len(self._noted) >= NOTED:
+            self._count()
 
     def answered(self, answer: Answered) -> None:
         times = answer.queued_ms, answer.decode_ms, answer.infer_ms
         done = [each for each in answer.images if each is not None]
         scored = len([each for each in done if each.found is not None])
         late, bad = len(answer.images) - len(done), len(done) - scored
-        self._note(partial(self._count_answer, times, scored, bad, late))
-
-    def _note(self, count: Callable[[], None]) -> None:
-        self._noted.append(count)
-        if len(self._noted) >= NOTED:
-            self._count()
+        self._noted.append(partial(self._count_answer, times, scored, bad, late))
 
     def _count(self) -> None:
-        noted, self._noted = self._noted, []
-        for count in noted:
-            count()
+        while self._noted:
+            self._noted.popleft()()
 
     def _count_request(self, route: str, method: str, status: int, seconds: float) -> None:
         key = route, method if method in METHODS else "other", status

@@ -11,6 +11,7 @@ happens. Knows nothing about what is asked or answered.
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Any, cast
 
 from starlette.responses import Response
@@ -27,6 +28,9 @@ TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain; charset=utf-8\r\n"
     b"content-length: 41\r\nconnection: close\r\n\r\nexpected at most 64 KiB of header fields\n"
 )
+
+
+CLOSE = (b"connection", b"close")
 
 
 class TooMany(Exception):
@@ -46,6 +50,8 @@ class Connection(HttpToolsProtocol):
     _timer: asyncio.TimerHandle | None = None
     _sending: asyncio.TimerHandle | None = None  # its answer waits to be read
     _running: RequestResponseCycle | Passing | None = None  # is being answered; others may wait behind it
+    _socket = -1  # its number, where a worker may write there
+    _receiving = False
     _head = 0  # bytes since a head, a piece of a body or a request ended
     _moved = False  # one of these was in the bytes that came last
 
@@ -53,9 +59,12 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         self._gathered = Gathered(transport)
         self._lane: Lane | None = getattr(self.app, "lane", None)
+        if os.name == "posix" and self.scheme == "http":
+            self._socket = transport.get_extra_info("socket").fileno()
         self._start()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._settle()  # no worker sends from here on, when the system may give the socket's number to another
         self._stop()
         self._sent()
         if isinstance(self._running, Passing):
@@ -68,8 +77,10 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._moved = False
+        self._moved, self._receiving = False, True
+        self._settle()
         super().data_received(data)
+        self._receiving = False
         if self.transport.is_closing():
             self._expect_reading()
             return
@@ -140,22 +151,50 @@ class Connection(HttpToolsProtocol):
             return None
         if self.flow.write_paused or not (self.cycle is None or self.cycle.response_complete):
             return None
-        return self._lane.open(self.headers, self._answer)
+        return self._lane.open(self.headers, self)
 
-    def _answer(self, response: Response, more: RawHeaders) -> None:
+    def _settle(self) -> None:
+        """Before anything else: what a worker sent is over, and while this goes on none sends here."""
+        if self._lane is not None:
+            if isinstance(self.cycle, Passing):
+                self.cycle.take_over()
+            self._lane.settle()
+
+    def answer(self, response: Response, more: RawHeaders) -> None:
         """What uvicorn's cycle does with one, in one write."""
         assert self._running is not None
         headers = [*self.server_state.default_headers, *response.raw_headers, *more]
-        if not self._running.keep_alive and (b"connection", b"close") not in headers:
-            headers.append((b"connection", b"close"))
-        lines = [STATUS_LINE[response.status_code]]
-        for name, value in headers:
-            lines += (name, b": ", value, b"\r\n")
+        if not self._running.keep_alive and CLOSE not in headers:
+            headers.append(CLOSE)
         if not self.transport.is_closing():
-            self.transport.write(b"".join((*lines, b"\r\n", response.body)))
-        if (b"connection", b"close") in headers:
+            self.transport.write(_bytes(response, headers))
+        if CLOSE in headers:
             self.transport.close()
         self.on_response_complete()
+
+    def ready(self) -> bool:
+        return self._socket >= 0 and not (self.transport.is_closing() or self.transport.get_write_buffer_size())
+
+    def send(self, response: Response, more: RawHeaders) -> bytes:
+        data = _bytes(response, [*self.server_state.default_headers, *response.raw_headers, *more])
+        try:
+            return data[os.write(self._socket, data) :]
+        except BlockingIOError:
+            return data
+        except OSError:  # the caller is gone, which the event loop hears of, too
+            return b""
+
+    def sent(self, rest: bytes) -> None:
+        if rest and not self.transport.is_closing():
+            self.transport.write(rest)
+        if self._receiving and not self.pipeline:  # what uvicorn does, without a timer until what was received
+            self.server_state.total_requests += 1
+        else:
+            self.on_response_complete()
+
+    def shutdown(self) -> None:
+        self._settle()
+        super().shutdown()
 
     def timeout_keep_alive_handler(self) -> None:
         self._close()
@@ -190,6 +229,13 @@ class Connection(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _bytes(response: Response, headers: RawHeaders) -> bytes:
+    lines = [STATUS_LINE[response.status_code]]
+    for name, value in headers:
+        lines += (name, b": ", value, b"\r\n")
+    return b"".join((*lines, b"\r\n", response.body))
 
 
 def protocol(seconds: float) -> type[Connection]:

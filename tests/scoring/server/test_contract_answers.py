@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from scoring.images import ImageLimits
+from scoring.server.service import Service
 from tests.scoring.server.running import Answer, Running, served
 
 Serve = Callable[..., Running]
@@ -136,13 +137,15 @@ def test_the_one_image_over_a_limit_is_413_with_limit_size_and_setting(serve: Se
 
 
 @routes
-def test_a_full_queue_is_429_with_retry_after(serve: Serve, png: Png, route: str) -> None:
+def test_a_full_queue_is_429_with_retry_after(
+    serve: Serve, png: Png, monkeypatch: pytest.MonkeyPatch, route: str
+) -> None:
     server = serve(queue=1)
-    server.context.service.requests = 1  # as if one were being scored
+    monkeypatch.setattr(Service, "requests", 1)  # as if one were being scored
     answer = ask(server, route, png())
     assert (answer.status, int(answer.headers["retry-after"]) >= 1) == (429, True)
     assert all(error_of(answer, route))
-    server.context.service.requests = 0
+    monkeypatch.undo()
     assert ask(server, route, png()).status == 200
 
 
