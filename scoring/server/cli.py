@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import logging
 import os
 import signal
@@ -103,13 +102,7 @@ def make_server(app: ASGIApp, settings: ServeSettings, told: Sequence[int] = ())
     import uvicorn
 
     from scoring.server.protocol import protocol
-
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            if self.should_exit or told:
-                await asyncio.sleep(0.1)  # who has connected is accepted, and answered
-                self.should_exit = True
+    from scoring.server.quiet import Server
 
     config = uvicorn.Config(
         app,
@@ -124,7 +117,7 @@ def make_server(app: ASGIApp, settings: ServeSettings, told: Sequence[int] = ())
         timeout_keep_alive=20,
         timeout_graceful_shutdown=int(settings.deadline_seconds) + 5,
     )
-    return Server(config)
+    return Server(config, told)
 
 
 def serve(app: ASGIApp, settings: ServeSettings, listener: socket.socket, told: Sequence[int] = ()) -> None:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SETTLE_SECONDS = 0.25
+SETTLE_SECONDS = 1.0
 
 Threshold = float | Mapping[str, float] | None
 

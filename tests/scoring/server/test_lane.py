@@ -190,9 +190,7 @@ def test_origins_are_for_the_usual_way(serve: Serve, png: Png, takes: list[bool]
     assert takes == []
 
 
-def test_no_model_and_a_full_queue(
-    serve: Serve, png: Png, monkeypatch: pytest.MonkeyPatch, takes: list[bool]
-) -> None:
+def test_no_model_and_a_full_queue(serve: Serve, png: Png, monkeypatch: pytest.MonkeyPatch, takes: list[bool]) -> None:
     assert serve(model=None).post("/score", png()).status == 503
     server = serve(queue=1)
     with monkeypatch.context() as patch:
