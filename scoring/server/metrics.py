@@ -9,13 +9,14 @@ Knows the service's own numbers and nothing about HTTP frameworks.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from scoring.scorer import Scored
 from scoring.server.service import Answered, Observer, Service
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -54,10 +55,7 @@ class Metrics(Observer):
 
     def answered(self, answer: Answered) -> None:
         times = answer.queued_ms, answer.decode_ms, answer.infer_ms
-        done = [each for each in answer.images if each is not None]
-        scored = len([each for each in done if each.found is not None])
-        late, bad = len(answer.images) - len(done), len(done) - scored
-        self._noted.append(partial(self._count_answer, times, scored, bad, late))
+        self._noted.append(partial(self._count_answer, answer.images, times))  # the model is not kept
 
     def _count(self) -> None:
         while self._noted:
@@ -71,12 +69,14 @@ class Metrics(Observer):
         count.inc()
         took.observe(seconds)
 
-    def _count_answer(self, times: tuple[float, float, float], scored: int, bad: int, late: int) -> None:
+    def _count_answer(self, images: Sequence[Scored | None], times: tuple[float, float, float]) -> None:
+        done = [each for each in images if each is not None]
+        scored = len([each for each in done if each.found is not None])
         for part, milliseconds in zip((self._queue, self._decode, self._infer), times, strict=True):
             part.observe(milliseconds / 1000)
         self._scored.inc(scored)
-        self._bad.inc(bad)
-        self._late.inc(late)
+        self._bad.inc(len(done) - scored)
+        self._late.inc(len(images) - len(done))
 
     def rejected(self) -> None:
         self._rejected.inc()
