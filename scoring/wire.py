@@ -54,7 +54,8 @@ def parse_score_request(body: bytes | str) -> list[bytes]:
 
 def decode_base64(text: str) -> bytes:
     """Base64 that may hold line breaks and a `data:` prefix. Raises: ValueError for anything else."""
-    prefix = _DATA_PREFIX.match(text)  # at the start alone: looked for everywhere, it costs the square of the length
+    # at the start alone: looked for everywhere, it costs the square of the length
+    prefix = _DATA_PREFIX.match(text) if text.startswith("data:") else None
     bare = text[prefix.end() :] if prefix else text
     if "\n" in bare or "\r" in bare:
         bare = bare.replace("\r", "").replace("\n", "")

@@ -39,7 +39,7 @@ class Line(Protocol):
         """From any thread: an answer may be sent past the event loop."""
 
     def send(self, response: Response, more: RawHeaders) -> bytes:
-        """From any thread: what the system did not take of it. Does not wait."""
+        """From any thread: what the system did not take of it, for which the event loop is woken. Does not wait."""
 
     def sent(self, rest: bytes) -> None:
         """In the event loop, after `send` and once: send the rest, and go on."""

@@ -98,10 +98,13 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         if len(self.pipeline) >= MAX_WAITING:
             raise TooMany
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._settle()  # the event loop has to know of an answer that another request waits for
         super().on_message_begin()
 
     def send_400_response(self, msg: str) -> None:
         """Nothing where an answer may be under way: the caller would take this for a part of it."""
+        self._settle()
         if self.pipeline:
             self._close()
         else:
@@ -178,11 +181,14 @@ class Connection(HttpToolsProtocol):
     def send(self, response: Response, more: RawHeaders) -> bytes:
         data = _bytes(response, [*self.server_state.default_headers, *response.raw_headers, *more])
         try:
-            return data[os.write(self._socket, data) :]
+            rest = data[os.write(self._socket, data) :]
         except BlockingIOError:
-            return data
+            rest = data
         except OSError:  # the caller is gone, which the event loop hears of, too
-            return b""
+            rest = b""
+        if rest:
+            self.loop.call_soon_threadsafe(self._settle)
+        return rest
 
     def sent(self, rest: bytes) -> None:
         if rest and not self.transport.is_closing():

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import logging
+import os
+import random
 import socket
+import threading
 import time
 import weakref
 from collections.abc import Callable
@@ -17,10 +21,13 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
+from scoring.server import protocol, service
 from scoring.server.access_log import Outermost
 from scoring.server.bodies import LARGE
 from scoring.server.lane import Lane, Passing
+from scoring.server.protocol import Connection
 from scoring.server.service import Service
+from tests.scoring.server.conftest import started
 from tests.scoring.server.process import until
 from tests.scoring.server.running import Running, connected, served, text_of
 
@@ -291,19 +298,189 @@ def test_a_connection_that_stays_keeps_no_old_model(
     assert takes == [True, True]
 
 
-def test_the_end_of_the_server_waits_for_it(
-    serve: Serve, png: Png, tiny_bundle: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, takes: list[bool]
-) -> None:
-    from scoring.server import service
-    from tests.scoring.server.conftest import started
+@pytest.fixture
+def never(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The event loop hears of what a worker answered when it wakes for something else, and else not in this test."""
+    monkeypatch.setattr(service, "SETTLE_SECONDS", 1000.0)
 
-    score_image = service.score_image
+
+@pytest.fixture
+def senders(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Which thread sent each answer of this way."""
+    names: list[str] = []
+    for name in ("answer", "send"):
+        real = getattr(Connection, name)
+
+        def noting(self: Connection, *given: Any, real: Any = real) -> Any:
+            names.append(threading.current_thread().name.partition("-")[0])
+            return real(self, *given)
+
+        monkeypatch.setattr(Connection, name, noting)
+    return names
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """So many seconds an image, from now on."""
+    seconds, score_image = [0.0], service.score_image
 
     def slowly(*given: Any, **options: Any) -> Any:
-        time.sleep(0.5)
+        time.sleep(seconds[0])
         return score_image(*given, **options)
 
     monkeypatch.setattr(service, "score_image", slowly)
+    return functools.partial(seconds.__setitem__, 0)
+
+
+@pytest.mark.usefixtures("never")
+def test_the_worker_answers_a_request_of_one_image(serve: Serve, png: Png, senders: list[str]) -> None:
+    server = serve()
+    with connected(server) as line:
+        for number in range(3):
+            line.sendall(request(png(), f"x-request-id: {number}"))
+            [(head, _)] = answers(line, 1)
+            assert head.startswith(b"HTTP/1.1 200 ") and b"x-request-id: %d" % number in head
+        line.sendall(request(json.dumps({"data": [text_of(png())]}).encode(), kind="application/json"))
+        answers(line, 1)
+        assert senders == ["score"] * 4
+        line.sendall(request(json.dumps({"data": [text_of(png())] * 2}).encode(), kind="application/json"))
+        answers(line, 1)
+        line.sendall(request(b"no picture"))
+        answers(line, 1)
+        assert senders[4:] == [senders[4]] * 2 != ["score"] * 2
+    assert counted(server)[0].endswith(b" 5.0")
+
+
+def test_what_a_worker_answered_is_over_soon(
+    serve: Serve, png: Png, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, senders: list[str]
+) -> None:
+    """Also where nothing else comes."""
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(service, "SETTLE_SECONDS", 0.1)
+    server = serve(access_log=True)
+    with connected(server) as line:
+        line.sendall(request(png()))
+        answers(line, 1)
+        until(lambda: "POST /score 200" in caplog.text)
+        of = server.context
+        assert (of.service.requests, of.service.held, of.bodies.held) == (0, 0, 0)
+    assert senders == ["score"]
+
+
+@pytest.mark.usefixtures("never")
+@pytest.mark.parametrize("taken", [0, 10, 200])
+def test_what_the_system_does_not_take_is_sent_later(
+    serve: Serve, png: Png, monkeypatch: pytest.MonkeyPatch, senders: list[str], taken: int
+) -> None:
+    def less(number: int, data: bytes) -> int:
+        if not taken:
+            raise BlockingIOError
+        return os_write(number, data[:taken])
+
+    os_write = os.write
+    server = serve()
+    with connected(server) as line:
+        for _ in range(3):
+            with monkeypatch.context() as patch:
+                patch.setattr(protocol.os, "write", less)
+                line.sendall(request(png()))
+                [(head, body)] = answers(line, 1)
+            assert head.startswith(b"HTTP/1.1 200 ") and json.loads(body)[0]["boxes"]
+    assert senders == ["score"] * 3
+
+
+@pytest.mark.usefixtures("never")
+@pytest.mark.parametrize("pieces", [1, 2])
+@pytest.mark.parametrize("seconds", [0, 0.2])
+def test_what_waits_behind_it_is_answered_at_once(
+    serve: Serve, png: Png, slow: Callable[[float], None], pieces: int, seconds: float
+) -> None:
+    server, sent = serve(), (request(png(), "x-request-id: a"), request(png(), "x-request-id: b") + LIVE)
+    slow(seconds)
+    with connected(server) as line:
+        for piece in [b"".join(sent)] if pieces == 1 else sent:
+            line.sendall(piece)
+            time.sleep(0.05)
+        found = answers(line, 3)
+        assert b"x-request-id: a" in found[0][0] and b"x-request-id: b" in found[1][0] and b"live" in found[2][1]
+
+
+@pytest.mark.usefixtures("never")
+def test_a_worker_that_comes_after_the_deadline_does_not_answer_again(
+    serve: Serve, png: Png, slow: Callable[[float], None], senders: list[str]
+) -> None:
+    server = serve(workers=1, deadline_seconds=0.2)
+    slow(0.5)
+    with connected(server) as line:
+        line.sendall(request(png(), "x-request-id: a"))
+        [(head, _)] = answers(line, 1)
+        assert head.startswith(b"HTTP/1.1 504 ")
+        time.sleep(0.5)
+        slow(0)
+        line.sendall(request(png(), "x-request-id: b"))
+        [(head, _)] = answers(line, 1)
+        assert head.startswith(b"HTTP/1.1 200 ") and b"x-request-id: b" in head
+    assert len(senders) == 2 and senders[1] == "score"
+
+
+@pytest.mark.usefixtures("never")
+def test_a_worker_sends_nothing_to_who_has_left(
+    serve: Serve, png: Png, caplog: pytest.LogCaptureFixture, slow: Callable[[float], None], senders: list[str]
+) -> None:
+    """The system may have given the connection's number to another by then."""
+    caplog.set_level(logging.INFO)
+    server = serve(workers=1, access_log=True)
+    slow(0.3)
+    with connected(server) as line:
+        line.sendall(request(png()))
+        until(lambda: server.context.service.requests == 1)
+    until(lambda: "POST /score 499" in caplog.text)
+    with connected(server) as line:
+        time.sleep(0.4)
+        assert senders == []
+        slow(0)
+        line.sendall(request(png()))
+        assert len(answers(line, 1)) == 1
+
+
+def test_many_callers_who_pipeline_and_leave(serve: Serve, png: Png) -> None:
+    server = serve(workers=2, queue=1000)
+    wrong: list[str] = []
+
+    def call(seed: int) -> None:
+        chance = random.Random(seed)
+        for turn in range(12):
+            with connected(server) as line:
+                for _ in range(chance.randint(1, 3)):
+                    names = [f"{seed}.{turn}.{number}" for number in range(chance.choice((1, 1, 1, 2, 4)))]
+                    data = b"".join(request(png(), f"x-request-id: {name}") for name in names)
+                    cut = chance.randrange(len(data))
+                    line.sendall(data[:cut])
+                    line.sendall(data[cut:])
+                    if chance.random() < 0.2:
+                        break
+                    found = [
+                        head.partition(b"x-request-id: ")[2].split()[0].decode()
+                        for head, _ in answers(line, len(names))
+                    ]
+                    if found != names:
+                        wrong.append(f"{names} -> {found}")
+
+    threads = [threading.Thread(target=call, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    of = server.context
+    until(lambda: (of.service.requests, of.service.held, of.bodies.held, of.service.waiting) == (0, 0, 0, 0))
+
+
+@pytest.mark.usefixtures("never")
+def test_the_end_of_the_server_waits_for_it(
+    png: Png, tiny_bundle: Callable[..., Path], slow: Callable[[float], None], takes: list[bool]
+) -> None:
+    slow(0.5)
     with started(None, model=served(tiny_bundle("ends"))) as server:
         line = socket.create_connection(("127.0.0.1", server.port), timeout=20)
         line.sendall(request(png()))
@@ -312,3 +489,17 @@ def test_the_end_of_the_server_waits_for_it(
         [(head, _)] = answers(line, 1)
         assert head.startswith(b"HTTP/1.1 200 ") and b"connection: close" in head
     assert takes == [True]
+
+
+@pytest.mark.usefixtures("never")
+def test_the_end_of_the_server_does_not_wait_for_what_a_worker_answered(
+    png: Png, tiny_bundle: Callable[..., Path]
+) -> None:
+    with started(None, model=served(tiny_bundle("ends"))) as server:
+        line = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+        line.sendall(request(png()))
+        answers(line, 1)
+        began = time.monotonic()
+    with line:
+        assert line.recv(1) == b""
+    assert time.monotonic() - began < 10  # of the 35 that it would wait for one being answered

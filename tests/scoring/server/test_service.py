@@ -17,6 +17,7 @@ import pytest
 
 from scoring.detections import Detections
 from scoring.errors import BusyError, NotReadyError
+from scoring.server import service as service_module
 from scoring.server.service import Answered, Observer, ServedModel, Service
 from scoring.server.settings import ServeSettings
 from tests.scoring.server.running import served
@@ -301,3 +302,75 @@ def test_the_observer_hears_of_every_answer(make: Callable[..., Service], model:
     answer = asyncio.run(service.score([png(), b"no image"], seconds=LONG))
     assert heard == [answer]
     assert [each.error is None for each in answer.images if each] == [True, False]
+
+
+def test_a_worker_may_answer_and_the_loop_hears_later(
+    make: Callable[..., Service], model: ServedModel, png: Png, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_module, "SETTLE_SECONDS", 1000.0)
+    service = make(model)
+    threads: list[str] = []
+    told = asyncio.Event()
+
+    def early(answer: Answered, heard: Callable[[], None]) -> bool:
+        threads.append(threading.current_thread().name)
+        assert answer.complete and answer.decode_ms > 0 and answer.infer_ms > 0
+        service.later(heard)
+        return True
+
+    async def script() -> None:
+        request = service.begin([png()], lambda error: told.set(), seconds=LONG, early=early)
+        while not threads:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        assert not told.is_set() and service.requests == 1
+        service.settle()
+        assert told.is_set()
+        service.end(request)
+        assert (service.requests, service.held) == (0, 0)
+
+    asyncio.run(script())
+    assert threads == ["score-0"]
+
+
+@pytest.mark.parametrize("images", [0, 1, 2])
+def test_a_worker_that_does_not_answer_leaves_it_to_the_loop(
+    make: Callable[..., Service], model: ServedModel, png: Png, images: int
+) -> None:
+    service = make(model)
+    asked: list[int] = []
+
+    def early(answer: Answered, heard: Callable[[], None]) -> bool:
+        asked.append(len(answer.images))
+        return False
+
+    async def script() -> None:
+        told = asyncio.Event()
+        request = service.begin([png()] * images, lambda error: told.set(), seconds=LONG, early=early)
+        await asyncio.wait_for(told.wait(), 20)
+        assert len(service.answered(request).images) == images
+        service.end(request)
+
+    asyncio.run(script())
+    assert asked == ([1] if images == 1 else [])
+
+
+def test_deadlines_of_all_lengths_are_kept_in_one_loop_after_another(
+    make: Callable[..., Service], gated: ServedModel, gate: Gate, png: Png
+) -> None:
+    service = make(gated, workers=1)
+
+    async def script() -> None:
+        began, ended = time.monotonic(), {}
+
+        async def ask(seconds: float) -> None:
+            assert not (await service.score([png()], seconds=seconds)).complete
+            ended[seconds] = time.monotonic() - began
+
+        await asyncio.gather(*map(ask, (0.6, 0.1, 1.4, 0.3)))
+        assert all(0 <= took - seconds < 10 for seconds, took in ended.items())
+        assert sorted(ended, key=ended.__getitem__) == [0.1, 0.3, 0.6, 1.4]
+
+    for _ in range(2):
+        asyncio.run(script())
+        gate.let(1)
