@@ -169,7 +169,6 @@ class Passing:
         with self._lock:
             if not self._may_send or line is None or not line.ready():
                 return False
-            self._may_send = False
             service.count(answered)
             service.later(heard)
             seconds = self._seconds()
