@@ -11,6 +11,7 @@ happens. Knows nothing about what is asked or answered.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from typing import Any, cast
 
@@ -187,7 +188,8 @@ class Connection(HttpToolsProtocol):
         except OSError:  # the caller is gone, which the event loop hears of, too
             rest = b""
         if rest:
-            self.loop.call_soon_threadsafe(self._settle)
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self.loop.call_soon_threadsafe(self._settle)
         return rest
 
     def sent(self, rest: bytes) -> None:
