@@ -38,7 +38,10 @@ class Line(Protocol):
     def ready(self) -> bool:
         """From any thread: an answer may be sent past the event loop."""
 
-    def send(self, response: Response, more: RawHeaders) -> bytes:
+    def encoded(self, response: Response, more: RawHeaders) -> bytes:
+        """From any thread: the whole answer."""
+
+    def send(self, data: bytes) -> bytes:
         """From any thread: what the system did not take of it, for which the event loop is woken. Does not wait."""
 
     def sent(self, rest: bytes) -> None:
@@ -161,18 +164,21 @@ class Passing:
     def _early(self, answered: Answered, heard: Callable[[], None]) -> bool:
         """In the worker. What may be seen of an answer is done before it is sent; refusals are the event loop's."""
         service, line = self._context.service, self._line
+        if line is None:
+            return False
         try:
             scored = finished(answered, self._context.settings.deadline_seconds)
             response = answer_of(answered, scored, raw=self._raw)
+            data = line.encoded(response, self._more())
         except Exception:
             return False
         with self._lock:
-            if not self._may_send or line is None or not line.ready():
+            if not self._may_send or not self.keep_alive or not line.ready():
                 return False
             service.count(answered)
             service.later(heard)
             seconds = self._seconds()
-            self._sent = _Sent(response.status_code, seconds, line.send(response, self._more()))
+            self._sent = _Sent(response.status_code, seconds, line.send(data))
         return True
 
     def _scored(self, error: Exception | None) -> None:
@@ -221,7 +227,7 @@ class Passing:
         return time.perf_counter() - self._began
 
     def _end(self, status: int, seconds: float) -> None:
-        self._line = self._request = None  # the connection keeps its last cycle; it must not keep an old model
+        self._line = self._request = self._sent = None  # the connection keeps its last cycle, but not an old model
         self._pieces.clear()
         self._share.close()
         path = URL.decode()

@@ -16,7 +16,6 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from scoring.scorer import Scored
 from scoring.server.service import Answered, Observer, Service
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -55,7 +54,8 @@ class Metrics(Observer):
 
     def answered(self, answer: Answered) -> None:
         times = answer.queued_ms, answer.decode_ms, answer.infer_ms
-        self._noted.append(partial(self._count_answer, answer.images, times))  # the model is not kept
+        became = [each and each.found is not None for each in answer.images]  # an error keeps an image and a model
+        self._noted.append(partial(self._count_answer, became, times))
 
     def _count(self) -> None:
         while self._noted:
@@ -69,14 +69,12 @@ class Metrics(Observer):
         count.inc()
         took.observe(seconds)
 
-    def _count_answer(self, images: Sequence[Scored | None], times: tuple[float, float, float]) -> None:
-        done = [each for each in images if each is not None]
-        scored = len([each for each in done if each.found is not None])
+    def _count_answer(self, became: Sequence[bool | None], times: tuple[float, float, float]) -> None:
+        """`became`: of each image whether it was scored, None where it was late."""
         for part, milliseconds in zip((self._queue, self._decode, self._infer), times, strict=True):
             part.observe(milliseconds / 1000)
-        self._scored.inc(scored)
-        self._bad.inc(len(done) - scored)
-        self._late.inc(len(images) - len(done))
+        for count, what in ((self._scored, True), (self._bad, False), (self._late, None)):
+            count.inc(became.count(what))
 
     def rejected(self) -> None:
         self._rejected.inc()

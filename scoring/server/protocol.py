@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from collections.abc import Callable
 from typing import Any, cast
 
 from starlette.responses import Response
@@ -51,6 +52,7 @@ class Connection(HttpToolsProtocol):
     _timer: asyncio.TimerHandle | None = None
     _sending: asyncio.TimerHandle | None = None  # its answer waits to be read
     _running: RequestResponseCycle | Passing | None = None  # is being answered; others may wait behind it
+    _lane: Lane | None = None
     _socket = -1  # its number, where a worker may write there
     _receiving = False
     _head = 0  # bytes since a head, a piece of a body or a request ended
@@ -59,7 +61,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._gathered = Gathered(transport)
-        self._lane: Lane | None = getattr(self.app, "lane", None)
+        self._lane = getattr(self.app, "lane", None)
         if os.name == "posix" and self.scheme == "http":
             self._socket = transport.get_extra_info("socket").fileno()
         self._start()
@@ -179,18 +181,24 @@ class Connection(HttpToolsProtocol):
     def ready(self) -> bool:
         return self._socket >= 0 and not (self.transport.is_closing() or self.transport.get_write_buffer_size())
 
-    def send(self, response: Response, more: RawHeaders) -> bytes:
-        data = _bytes(response, [*self.server_state.default_headers, *response.raw_headers, *more])
+    def encoded(self, response: Response, more: RawHeaders) -> bytes:
+        return _bytes(response, [*self.server_state.default_headers, *response.raw_headers, *more])
+
+    def send(self, data: bytes) -> bytes:
         try:
             rest = data[os.write(self._socket, data) :]
         except BlockingIOError:
             rest = data
-        except OSError:  # the caller is gone, which the event loop hears of, too
-            rest = b""
+        except OSError:
+            self._from_worker(self.transport.abort)
+            return b""
         if rest:
-            with contextlib.suppress(RuntimeError):  # the loop is closed
-                self.loop.call_soon_threadsafe(self._settle)
+            self._from_worker(self._settle)
         return rest
+
+    def _from_worker(self, call: Callable[[], object]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self.loop.call_soon_threadsafe(call)
 
     def sent(self, rest: bytes) -> None:
         if rest and not self.transport.is_closing():

@@ -33,8 +33,9 @@ class Server(uvicorn.Server):
     def should_exit(self, ends: bool) -> None:
         """From any thread, or a signal's handler."""
         self._ends = ends
-        if self._wake is not None:
-            self._wake()
+        wake = self._wake
+        if wake is not None:
+            wake()
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         await super().startup(sockets)
@@ -45,9 +46,11 @@ class Server(uvicorn.Server):
     async def main_loop(self) -> None:
         loop, woken = asyncio.get_running_loop(), asyncio.Event()
         self._wake = partial(loop.call_soon_threadsafe, woken.set)
-        while not await self.on_tick(0):  # 0: it sets the date
-            timer = loop.call_later(DATE_SECONDS, woken.set)
-            await woken.wait()
-            woken.clear()
-            timer.cancel()
-        self._wake = None
+        try:
+            while not await self.on_tick(0):  # 0: it sets the date
+                timer = loop.call_later(DATE_SECONDS, woken.set)
+                await woken.wait()
+                woken.clear()
+                timer.cancel()
+        finally:
+            self._wake = None

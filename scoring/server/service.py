@@ -195,7 +195,11 @@ class Service:
     def settle(self) -> None:
         """Hear what the workers answered themselves; before anything that may show whether this was done."""
         while self._answered:
-            self._answered.popleft()()
+            call = self._answered.popleft()
+            try:
+                call()
+            except Exception:  # whoever settles has nothing to do with it
+                log.exception("an answer that a worker sent could not be settled")
 
     def close(self) -> None:
         """End the workers after the image that each of them is at."""
@@ -208,11 +212,13 @@ class Service:
         """For answers to settle, and for deadlines that passed."""
         self.settle()
         now = time.monotonic()
-        for request in [each for each in self._requests if each.ends <= now]:
-            request.finish()
-        ends = [each.ends for each in self._requests if each.is_open]
-        if ends:
-            self._clock.wake(min(*ends, now + SETTLE_SECONDS), now)
+        try:
+            for request in [each for each in self._requests if each.ends <= now]:
+                request.finish()
+        finally:
+            ends = [each.ends for each in self._requests if each.is_open]
+            if ends:
+                self._clock.wake(min(*ends, now + SETTLE_SECONDS), now)
 
     def _admit(self, size: int) -> None:
         self.settle()
@@ -247,7 +253,10 @@ class Service:
             except Exception as error:  # a thread's border: the request that waits for it gets it
                 scored = error
             del image, taken
-            request.tell(index, scored)
+            try:
+                request.tell(index, scored)
+            except Exception:  # this thread is for all requests
+                log.exception("an answer could not be told")
             del request, scored  # nothing is held while waiting for the next
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import errno
 import functools
+import gc
 import json
 import logging
 import os
@@ -443,6 +445,40 @@ def test_a_worker_sends_nothing_to_who_has_left(
         assert len(answers(line, 1)) == 1
 
 
+@pytest.mark.usefixtures("never")
+def test_a_connection_that_cannot_be_written_to_is_closed(
+    serve: Serve, png: Png, monkeypatch: pytest.MonkeyPatch, senders: list[str]
+) -> None:
+    def fails(number: int, data: bytes) -> int:
+        raise OSError(errno.ENOBUFS, "of this test")
+
+    server = serve()
+    with connected(server) as line, monkeypatch.context() as patch:
+        patch.setattr(protocol.os, "write", fails)
+        line.sendall(request(png()))
+        with pytest.raises((AssertionError, ConnectionResetError)):
+            answers(line, 1)
+    assert senders == ["score"]
+    until(lambda: server.context.service.requests == server.context.bodies.held == 0)
+
+
+def test_a_bad_image_is_not_kept(serve: Serve, png: Png, tiny_bundle: Callable[..., Path]) -> None:
+    """An error knows where it was raised, with the image and the model that were there."""
+    server = serve(model=None)
+    server.context.service.use(served(tiny_bundle("old"), version="1"))
+    old = weakref.ref(server.context.service.model.detector)  # type: ignore[union-attr]
+    data = png(size=(300, 300))
+    assert server.post("/score", data[: len(data) // 2]).status == 400
+    assert server.post("/score", {"data": [text_of(data[: len(data) // 2])]}).status == 200
+    server.context.service.use(served(tiny_bundle("new"), version="2"))
+
+    def gone() -> bool:
+        gc.collect()
+        return old() is None
+
+    until(gone)
+
+
 def test_many_callers_who_pipeline_and_leave(serve: Serve, png: Png) -> None:
     server = serve(workers=2, queue=1000)
     wrong: list[str] = []
@@ -503,3 +539,21 @@ def test_the_end_of_the_server_does_not_wait_for_what_a_worker_answered(
     with line:
         assert line.recv(1) == b""
     assert time.monotonic() - began < 10  # of the 35 that it would wait for one being answered
+
+
+@pytest.mark.usefixtures("never")
+def test_a_body_that_ends_after_the_server_began_to_is_the_last_of_its_connection(
+    png: Png, tiny_bundle: Callable[..., Path], senders: list[str]
+) -> None:
+    data = request(png())
+    with started(None, model=served(tiny_bundle("ends"))) as server:
+        line = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+        line.sendall(data[:-5])
+        until(lambda: server.context.bodies.held > 0)
+        later = threading.Timer(0.5, line.sendall, (data[-5:],))
+        later.start()
+    with line:
+        [(head, _)] = answers(line, 1)
+        assert head.startswith(b"HTTP/1.1 200 ") and b"connection: close" in head
+        assert line.recv(1) == b""
+    assert len(senders) == 1 and senders != ["score"]

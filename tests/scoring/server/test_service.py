@@ -374,3 +374,34 @@ def test_deadlines_of_all_lengths_are_kept_in_one_loop_after_another(
     for _ in range(2):
         asyncio.run(script())
         gate.let(1)
+
+
+def test_one_answer_that_cannot_be_settled_is_logged_and_no_other_suffers(
+    make: Callable[..., Service], caplog: pytest.LogCaptureFixture
+) -> None:
+    service, heard = make(), []
+
+    def fails() -> None:
+        raise ZeroDivisionError("of this test")
+
+    for call in (fails, lambda: heard.append(1)):
+        service.later(call)
+    service.settle()
+    assert heard == [1] and "of this test" in caplog.text
+
+
+def test_a_worker_outlives_what_it_could_not_tell(
+    make: Callable[..., Service], model: ServedModel, png: Png, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = make(model, workers=1)
+
+    def early(answer: Answered, heard: Callable[[], None]) -> bool:
+        raise ZeroDivisionError("of this test")
+
+    async def script() -> None:
+        request = service.begin([png()], lambda error: None, seconds=LONG, early=early)
+        assert (await service.score([png()], seconds=LONG)).complete
+        service.end(request)
+
+    asyncio.run(script())
+    assert "of this test" in caplog.text
