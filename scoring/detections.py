@@ -1,4 +1,4 @@
-"""What a detector says about one image, as arrays. Knows nothing about files, models or HTTP."""
+"""What a detector says about one image, as arrays and as plain numbers. Knows nothing about files, models or HTTP."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class Detections:
 
     @classmethod
     def of(cls, rows: list[Row]) -> Detections:
+        """Of rows that are sorted by score, highest first."""
         found = cls.__new__(cls)
         found.rows = rows
         return found

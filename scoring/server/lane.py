@@ -30,7 +30,7 @@ URL = b"/score"
 UNUSUAL = frozenset({b"content-encoding", b"transfer-encoding", b"expect", b"upgrade"})
 
 
-class Line(Protocol):
+class Channel(Protocol):
     """What this way needs of a connection. `more` is what the head of an answer also says."""
 
     def answer(self, response: Response, more: RawHeaders) -> None: ...
@@ -58,7 +58,7 @@ class Lane:
         """Finish what workers have answered."""
         self._context.service.settle()
 
-    def open(self, headers: RawHeaders, line: Line) -> Passing | None:
+    def open(self, headers: RawHeaders, line: Channel) -> Passing | None:
         """For the head of a POST to URL whose body is yet to come; None where it has to go the usual way."""
         kind, declared = b"", b""
         for name, value in headers:
@@ -100,9 +100,9 @@ class Passing:
     keep_alive = True
     message_event = _Nothing()
 
-    def __init__(self, context: Context, headers: RawHeaders, raw: bool, share: Share, line: Line) -> None:
+    def __init__(self, context: Context, headers: RawHeaders, raw: bool, share: Share, line: Channel) -> None:
         self._context, self._raw, self._share = context, raw, share
-        self._line: Line | None = line
+        self._line: Channel | None = line
         self._own, self._theirs = ids(headers)
         self._began = time.perf_counter()
         self._pieces: list[bytes] = []
@@ -170,7 +170,7 @@ class Passing:
             scored = finished(answered, self._context.settings.deadline_seconds)
             response = answer_of(answered, scored, raw=self._raw)
             data = line.encoded(response, self._more())
-        except Exception:
+        except Exception:  # the event loop meets it again, and answers it
             return False
         with self._lock:
             if not self._may_send or not self.keep_alive or not line.ready():

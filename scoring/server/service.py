@@ -75,7 +75,7 @@ class Observer:
 
 
 Tell = Callable[[Exception | None], None]
-Early = Callable[[Answered, Callable[[], None]], bool]
+Early = Callable[[Answered, Callable[[], None]], bool]  # the answer, what `later` takes; whether it was answered
 
 
 class Service:
@@ -170,7 +170,7 @@ class Service:
         if images:
             self._waiting.put(request)
         else:
-            request.finish_soon()
+            asyncio.get_running_loop().call_soon(request.finish)
         return request
 
     def end(self, request: ScoreRequest) -> None:
@@ -335,9 +335,6 @@ class ScoreRequest:
         if self._tell is not None:
             tell, self._tell = self._tell, None
             tell(error)
-
-    def finish_soon(self) -> None:
-        self._loop.call_soon(self.finish)
 
 
 class _Clock:

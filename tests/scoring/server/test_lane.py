@@ -465,8 +465,10 @@ def test_a_connection_that_cannot_be_written_to_is_closed(
 def test_a_bad_image_is_not_kept(serve: Serve, png: Png, tiny_bundle: Callable[..., Path]) -> None:
     """An error knows where it was raised, with the image and the model that were there."""
     server = serve(model=None)
-    server.context.service.use(served(tiny_bundle("old"), version="1"))
-    old = weakref.ref(server.context.service.model.detector)  # type: ignore[union-attr]
+    model = served(tiny_bundle("old"), version="1")
+    server.context.service.use(model)
+    old = weakref.ref(model.detector)
+    del model
     data = png(size=(300, 300))
     assert server.post("/score", data[: len(data) // 2]).status == 400
     assert server.post("/score", {"data": [text_of(data[: len(data) // 2])]}).status == 200
@@ -534,11 +536,9 @@ def test_the_end_of_the_server_does_not_wait_for_what_a_worker_answered(
     with started(None, model=served(tiny_bundle("ends"))) as server:
         line = socket.create_connection(("127.0.0.1", server.port), timeout=20)
         line.sendall(request(png()))
-        answers(line, 1)
-        began = time.monotonic()
+        answers(line, 1)  # `started` waits 20 s for the end, the server 65 for one that is being answered
     with line:
         assert line.recv(1) == b""
-    assert time.monotonic() - began < 10  # of the 35 that it would wait for one being answered
 
 
 @pytest.mark.usefixtures("never")

@@ -368,7 +368,7 @@ def test_deadlines_of_all_lengths_are_kept_in_one_loop_after_another(
             ended[seconds] = time.monotonic() - began
 
         await asyncio.gather(*map(ask, (0.6, 0.1, 1.4, 0.3)))
-        assert all(0 <= took - seconds < 10 for seconds, took in ended.items())
+        assert all(took >= seconds for seconds, took in ended.items())
         assert sorted(ended, key=ended.__getitem__) == [0.1, 0.3, 0.6, 1.4]
 
     for _ in range(2):
