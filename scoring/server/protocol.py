@@ -140,6 +140,8 @@ class Connection(HttpToolsProtocol):
         else:
             self.scope[WHOLE] = True
             super().on_message_complete()
+            if self.cycle is self._running:
+                self.flow.resume_reading()  # its last piece may have paused it, and a caller who leaves has to be seen
 
     def on_response_complete(self) -> None:
         self._gathered.end()

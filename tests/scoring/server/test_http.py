@@ -6,12 +6,14 @@ import base64
 import logging
 import operator
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from uvicorn.protocols.http import httptools_impl
 
-from scoring.server import routes
+from scoring.server import routes, service
 from scoring.server.http import encode
 from scoring.server.service import Service
 from scoring.server.settings import MIB
@@ -210,6 +212,24 @@ def test_a_caller_who_leaves_frees_the_place(serve: Serve, png: Png, caplog: pyt
     until(lambda: service.requests == 0)
     until(lambda: "POST /score 499" in caplog.text)
     assert server.post("/score", png()).status == 200
+
+
+def test_also_after_a_large_last_piece(serve: Serve, png: Png, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(httptools_impl, "HIGH_WATER_LIMIT", 0)  # bytes: any piece is large, and pauses reading
+    go_on, score = threading.Event(), service.score_image
+    monkeypatch.setattr(service, "score_image", lambda *args, **options: go_on.wait(60) and score(*args, **options))
+    server = serve(workers=1)
+    context = server.context
+    body = encode({"data": [text_of(png(size=(3000, 3000)))] * 40})
+    try:
+        with connected(server) as line:
+            line.sendall(head(f"content-length: {len(body)}").replace(b"image/png", b"application/json") + body[:1])
+            until(lambda: context.bodies.promised > 0)  # the server waits for more
+            line.sendall(body[1:])
+            until(lambda: context.service.requests == 1)
+        until(lambda: context.service.requests == 0)
+    finally:
+        go_on.set()
 
 
 def test_200_connections_at_once_and_health_still_answers(serve: Serve, png: Png) -> None:
