@@ -133,6 +133,12 @@ def _opened(source: Path | bytes, limits: ImageLimits, fast_for: Preprocess | No
     full = image.size
     if full[0] * full[1] > limits.max_pixels:
         raise _too_large(f"{full[0]} x {full[1]} pixels", limits)
+    if any(tile[0] == "bmp_rle" for tile in image.tile):
+        raise ImageError(
+            "expected a BMP image without run-length coding, which takes seconds to decode, found one with it",
+            code="format_not_allowed",
+            hint="convert it to PNG",
+        )
     try:
         if fast_for is not None and image.format == "JPEG":
             _decode_less(image, fast_for)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from pathlib import Path
@@ -39,6 +40,23 @@ def test_what_cannot_be_decoded_has_a_code(data: bytes, code: str) -> None:
 def test_the_allow_list_is_the_callers() -> None:
     assert code_of(encoded(picture(), "BMP"), ImageLimits(formats=("JPEG",))) == "format_not_allowed"
     assert open_image(encoded(picture(), "BMP")).size == (40, 24)
+
+
+@pytest.mark.parametrize("coding", [1, 2], ids=["RLE8", "RLE4"])
+def test_a_bmp_with_run_length_coding_is_refused(coding: int) -> None:
+    """Pillow decodes it in Python, pixel by pixel: a few bytes a row could take a worker for seconds."""
+    bits = 8 // coding
+    palette = b"\0\0\0\0" * 2**bits
+    info = struct.pack("<IiiHHIIiiII", 40, 40, 24, 1, bits, coding, 2, 0, 0, 2**bits, 0)
+    data = info + palette
+    data = b"BM" + struct.pack("<IHHI", 14 + len(data) + 2, 0, 0, 14 + len(data)) + data + b"\0\1"
+    assert Image.open(io.BytesIO(data)).size == (40, 24)
+    assert code_of(data) == "format_not_allowed"
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P"])
+def test_a_bmp_of_few_colours_is_not(mode: str) -> None:
+    assert open_image(encoded(picture().convert(mode), "BMP")).size == (40, 24)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -136,20 +136,17 @@ class AzureModels:
 
     def _fetched(self, asset: ModelAsset) -> Path:
         """The verified bundle in the cache; one that was damaged there is fetched again."""
-        folder = self._cache.model(asset.name, asset.version)
-        try:
-            _verified(folder, asset.tags.get(MANIFEST, ""))
+        folder, digest = self._cache.model(asset.name, asset.version), asset.tags.get(MANIFEST, "")
+        if _is_whole(folder, digest):
             return folder
-        except (IntegrityError, NotFoundError):
-            shutil.rmtree(folder, ignore_errors=True)
         partial = self._cache.incoming / f"{asset.name}-{uuid.uuid4().hex[:8]}"
         try:
             partial.mkdir(parents=True)
             self._service.download_model(asset.name, asset.version, partial)
-            _verified(partial, asset.tags.get(MANIFEST, ""))
+            _verified(partial, digest)
             files.write_json(partial / "release.json", _release(asset, sha256_of(partial / "manifest.json")))
             folder.parent.mkdir(parents=True, exist_ok=True)
-            partial.rename(folder)
+            _move(partial, folder, digest)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         return folder
@@ -189,6 +186,25 @@ def _verified(folder: Path, manifest_sha256: str = "") -> Json:
     from scoring.bundle import load_bundle
 
     return load_bundle(folder, manifest_sha256=manifest_sha256).manifest.raw
+
+
+def _is_whole(folder: Path, manifest_sha256: str) -> bool:
+    try:
+        _verified(folder, manifest_sha256)
+    except (IntegrityError, NotFoundError):
+        return False
+    return True
+
+
+def _move(partial: Path, folder: Path, manifest_sha256: str) -> None:
+    """Into the place of what is damaged there, unless another process was quicker."""
+    if not _is_whole(folder, manifest_sha256):
+        shutil.rmtree(folder, ignore_errors=True)
+    try:
+        partial.rename(folder)
+    except OSError:
+        if not _is_whole(folder, manifest_sha256):
+            raise
 
 
 def _release(asset: ModelAsset, digest: str) -> Json:

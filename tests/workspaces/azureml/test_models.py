@@ -153,6 +153,34 @@ def test_a_damaged_download_is_fetched_again(workspace: AzureWorkspace, bundle: 
     assert (workspace.models.get("M").path / "model.onnx").read_bytes() == b"not a network"
 
 
+@pytest.mark.parametrize("damaged", [False, True])
+def test_two_who_fetch_one_version_at_once_both_get_it(
+    damaged: bool,
+    cloud: Cloud,
+    workspace: AzureWorkspace,
+    bundle: Bundle,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    register(workspace, bundle)
+    device = tmp_path / "device"
+    first, second = opened(cloud, device)[0], opened(cloud, device)[0]
+    if damaged:
+        (first.models.get("M").path / "model.onnx").write_bytes(b"rot")
+    download = MemoryService.download_model
+    found: list[Model] = []
+
+    def overtaken(service: MemoryService, name: str, version: int, folder: Path) -> None:
+        download(service, name, version, folder)
+        monkeypatch.setattr(MemoryService, "download_model", download)
+        found.append(second.models.get("M"))
+
+    monkeypatch.setattr(MemoryService, "download_model", overtaken)
+    found.append(first.models.get("M"))
+    assert [load_bundle(model.path).labels for model in found] == [("cap",), ("cap",)]
+    assert not list(first.cache.incoming.glob("*"))
+
+
 def test_a_model_of_other_means_is_listed_and_not_fetched(
     cloud: Cloud, workspace: AzureWorkspace, tmp_path: Path
 ) -> None:
