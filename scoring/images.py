@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFile
 
 from scoring.errors import ImageError, NotFoundError
 from scoring.geometry import Letterbox, letterbox_uint8, place, preprocess, unletterbox
@@ -175,7 +175,7 @@ def _read(source: Path | bytes, limits: ImageLimits) -> bytes:
     return data
 
 
-def _open_header(data: bytes, limits: ImageLimits) -> Image.Image:
+def _open_header(data: bytes, limits: ImageLimits) -> ImageFile.ImageFile:
     expect_few_pieces(data)
     try:
         return Image.open(io.BytesIO(data), formats=limits.formats)
