@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from scoring.server.http import REQUEST_ID, SHARE, RawHeaders, fault_response
+from scoring.errors import NotReadyError
+from scoring.server.http import REQUEST_ID, SHARE, RawHeaders, error_answer, fault_response
 from scoring.server.metrics import Metrics
 from scoring.server.settings import ServeSettings
 from scoring.server.waiting import CallerLeft
@@ -58,9 +59,9 @@ class Outermost:
             await self._app(scope, receive, send_on)
         except CallerLeft:
             status = LEFT
-        except asyncio.CancelledError:
-            status = status or LEFT
-            raise
+        except asyncio.CancelledError:  # the server ends, and waits no longer
+            if not status:
+                await error_answer(scope[REQUEST_ID], _ended())(scope, receive, send_on)
         except Exception as error:
             log_fault(scope[REQUEST_ID], error, debug=self._settings.debug)
             if not status:
@@ -96,6 +97,10 @@ class Faults:
             log_fault(scope[REQUEST_ID], error, debug=self._debug)
             if not begun:
                 await fault_response(scope[REQUEST_ID])(scope, receive, send)
+
+
+def _ended() -> NotReadyError:
+    return NotReadyError("the server has ended", hint="send the same again", retry_after=2)
 
 
 def log_fault(identity: str, error: Exception, *, debug: bool) -> None:

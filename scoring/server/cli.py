@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import os
 import signal
 import socket
@@ -115,7 +116,7 @@ def make_server(app: ASGIApp, settings: ServeSettings, told: Sequence[int] = ())
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=20,
-        timeout_graceful_shutdown=int(settings.deadline_seconds) + 5,
+        timeout_graceful_shutdown=math.ceil(settings.longest_seconds) + 5,
     )
     return Server(config, told)
 

@@ -156,7 +156,7 @@ def _health_paths() -> dict[str, Json]:
 def _protocol_paths() -> dict[str, Json]:
     live = _operation("v2_live", "Whether the server answers", shapes.obj({"live": shapes.BOOLEAN}))
     ready = _operation("v2_ready", "Whether a model is loaded", shapes.obj({"ready": shapes.BOOLEAN}))
-    ready["responses"]["503"] = {**ready["responses"]["200"], "description": WORDS[503]}
+    ready["responses"]["503"] = {**ready["responses"]["200"], "description": WORDS[503], "headers": RETRY}
     paths = {
         "/v2": {"get": _operation("v2", "The Open Inference Protocol", shapes.ref("ServerMetadata"))},
         "/v2/health/live": {"get": live},

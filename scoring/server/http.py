@@ -38,7 +38,15 @@ ENDED = "cva.ended"  # in the ASGI scope: when the body's last byte was read
 SHARE = "cva.share"  # in the ASGI scope: its part of all bodies, given back when it ends
 _IMAGE_STATUS = {"image_too_large": 413, "format_not_allowed": 415}
 _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 408: "too_slow", 413: "too_large"}
-_CODES |= {415: "unsupported_media_type", 429: "busy", 500: "fault", 503: "not_ready", 504: "deadline_passed"}
+_CODES |= {
+    431: "too_large",
+    415: "unsupported_media_type",
+    429: "busy",
+    500: "fault",
+    503: "not_ready",
+    504: "deadline_passed",
+}
+DIGITS = 20  # of a body's length; Python makes no number of thousands
 _DRAIN_SECONDS = 2.0
 _encoder = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
@@ -169,7 +177,10 @@ async def read_body(request: Request, context: Context) -> bytes:
     encoding = header(request, b"content-encoding").strip().lower()
     if encoding not in ("", "identity"):
         raise Refused(415, f"expected no Content-Encoding, found {_word(encoding)}", hint="send the bytes as they are")
-    declared = int(header(request, b"content-length") or 0)  # the protocol has checked that it is a number
+    length = header(request, b"content-length") or "0"  # the protocol has checked that it is a number
+    if len(length) > DIGITS:
+        raise Refused(400, f"expected a Content-Length of at most {DIGITS} digits, found {len(length)}")
+    declared = int(length)
     if declared > settings.max_body:
         raise await _too_large(request, f"{declared} bytes", settings, more=True)
     share = request.scope[SHARE] = Share(context.bodies, declared)

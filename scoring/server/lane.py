@@ -20,7 +20,7 @@ from scoring.errors import CvaError
 from scoring.server.access_log import LEFT, ids, log_fault, log_request
 from scoring.server.bodies import LARGE, Share
 from scoring.server.context import Context
-from scoring.server.http import RawHeaders, error_answer, expect_few_values, fault_response, too_slow
+from scoring.server.http import DIGITS, RawHeaders, error_answer, expect_few_values, fault_response, too_slow
 from scoring.server.routes.answering import bare_type, expect_few_images, finished
 from scoring.server.routes.score import answer_of, is_raw
 from scoring.server.service import Answered, ScoreRequest
@@ -68,7 +68,9 @@ class Lane:
                 declared = value
             elif name in UNUSUAL:
                 return None
-        if not declared.isdigit() or int(declared) > min(LARGE, self._context.settings.max_body):
+        if not declared.isdigit() or len(declared) > DIGITS:
+            return None
+        if int(declared) > min(LARGE, self._context.settings.max_body):
             return None
         if not self._shown(headers):
             return None

@@ -40,7 +40,9 @@ class Metrics(Observer):
         self._queue, self._decode, self._infer = (part.labels(each) for each in ("queue", "decode", "infer"))
         self._images = Counter("cva_images", "images, by what became of them", ("outcome",), registry=self.registry)
         self._scored, self._bad, self._late = (self._images.labels(each) for each in ("scored", "refused", "late"))
-        self._rejected = Counter("cva_rejected", "requests refused because the queue was full", registry=self.registry)
+        self._rejected = Counter(
+            "cva_rejected", "requests refused because there were too many (429)", registry=self.registry
+        )
         self._reloads = Counter("cva_reloads", "attempts to load a model", ("outcome",), registry=self.registry)
 
     def watch(self, service: Service) -> None:
@@ -68,6 +70,8 @@ class Metrics(Observer):
         count, took = self._series[key]
         count.inc()
         took.observe(seconds)
+        if status == 429:
+            self._rejected.inc()
 
     def _count_answer(self, became: Sequence[bool | None], times: tuple[float, float, float]) -> None:
         """`became`: of each image whether it was scored, None where it was late."""
@@ -75,9 +79,6 @@ class Metrics(Observer):
             part.observe(milliseconds / 1000)
         for count, what in ((self._scored, True), (self._bad, False), (self._late, None)):
             count.inc(became.count(what))
-
-    def rejected(self) -> None:
-        self._rejected.inc()
 
     def reload(self, outcome: str) -> None:
         """`outcome`: loaded, rejected, unavailable. From any thread."""

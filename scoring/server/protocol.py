@@ -17,25 +17,22 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from starlette.responses import Response
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from scoring.server.access_log import ids
 from scoring.server.gathered import Gathered
-from scoring.server.http import RawHeaders
+from scoring.server.http import RawHeaders, error_response
 from scoring.server.lane import URL, Lane, Passing
+from scoring.server.parser import Parser, plain_head
 from scoring.server.waiting import LEFT, WHOLE
 
 MAX_HEAD = 64 << 10  # bytes
 MAX_WAITING = 16  # requests behind the one that is being answered
-TOO_LARGE = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain; charset=utf-8\r\n"
-    b"content-length: 41\r\nconnection: close\r\n\r\nexpected at most 64 KiB of header fields\n"
-)
-
-
 CLOSE = (b"connection", b"close")
 
 
-class TooMany(Exception):
+class TooMuch(Exception):
     """Out of the parser, which then reads no further."""
 
 
@@ -45,6 +42,7 @@ class Connection(HttpToolsProtocol):
     As many from an answer that the system's buffers cannot hold, or from the end of the connection, until it is taken.
     """
 
+    parser: Any  # ours
     cycle: Any  # uvicorn's, or what is Passing on the short way
     scope: Any  # uvicorn's own type knows the keys of ASGI alone
     _gathered: Any  # and a cycle's transport is one of asyncio's
@@ -55,11 +53,13 @@ class Connection(HttpToolsProtocol):
     _lane: Lane | None = None
     _socket = -1  # its number, where a worker may write there
     _receiving = False
+    _large = False  # the head that was read last
     _head = 0  # bytes since a head, a piece of a body or a request ended
     _moved = False  # one of these was in the bytes that came last
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        self.parser = Parser(self)
         self._gathered = Gathered(transport)
         self._lane = getattr(self.app, "lane", None)
         if os.name == "posix" and self.scheme == "http":
@@ -87,21 +87,18 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             self._expect_reading()
             return
-        answering = self.cycle is not None and not self.cycle.response_complete
-        if not answering:
+        if not self._answering():
             self._start()
         elif isinstance(self.cycle, Passing):
             self.cycle.wait()
         self._head = 0 if self._moved else self._head + len(data)
         if self._head > MAX_HEAD:
-            if not answering:
-                self.transport.write(TOO_LARGE)
-            self._close()
+            self._refuse_head()
 
     def on_message_begin(self) -> None:
         if len(self.pipeline) >= MAX_WAITING:
-            raise TooMany
-        if self.cycle is not None and not self.cycle.response_complete:
+            raise TooMuch
+        if self._answering():
             self._settle()  # the event loop has to know of an answer that another request waits for
         super().on_message_begin()
 
@@ -110,10 +107,21 @@ class Connection(HttpToolsProtocol):
         self._settle()
         if self.pipeline:
             self._close()
+        elif self._large:
+            self._refuse_head()
         else:
-            super().send_400_response(msg)
+            self._refuse(
+                400, "expected a request of HTTP/1.1, found something else", "check what is sent, and where to"
+            )
 
     def on_headers_complete(self) -> None:
+        if len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers]) > MAX_HEAD:
+            self._large = True
+            raise TooMuch
+        method = self.parser.get_method()
+        if self.parser.should_upgrade() and method != b"CONNECT":
+            self.parser.again = plain_head(method, self.url, self.parser.get_http_version(), self.headers)
+            return
         self._stop()
         self._moved = True
         passing = self._short_way()
@@ -123,8 +131,11 @@ class Connection(HttpToolsProtocol):
         self.scope[LEFT] = self.loop.create_future()
         super().on_headers_complete()
         self.cycle.transport = self._gathered
+        self.cycle.keep_alive = self.cycle.keep_alive and method != b"CONNECT"
+        self.headers = []  # what is behind a body is none of its head's
         if not self.pipeline:
             self._running = self.cycle
+        self._read_on()
 
     def on_body(self, body: bytes) -> None:
         self._moved = True
@@ -134,14 +145,15 @@ class Connection(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self.parser.again is not None:
+            return
         self._moved = True
         if isinstance(self.cycle, Passing):
             self.cycle.start()
         else:
             self.scope[WHOLE] = True
             super().on_message_complete()
-            if self.cycle is self._running:
-                self.flow.resume_reading()  # its last piece may have paused it, and a caller who leaves has to be seen
+            self._read_on()
 
     def on_response_complete(self) -> None:
         self._gathered.end()
@@ -160,6 +172,29 @@ class Connection(HttpToolsProtocol):
         if self.flow.write_paused or not (self.cycle is None or self.cycle.response_complete):
             return None
         return self._lane.open(self.headers, self)
+
+    def _read_on(self) -> None:
+        """A large last piece pauses reading, and so does a request behind another; a caller who leaves must be seen."""
+        behind = sum([len(cycle.body) for cycle, _ in self.pipeline])
+        if behind <= HIGH_WATER_LIMIT and len(self.pipeline) < MAX_WAITING:
+            self.flow.resume_reading()
+
+    def _refuse_head(self) -> None:
+        if self._answering():
+            self._close()
+        else:
+            hint = "send fewer or shorter header fields"
+            self._refuse(431, f"expected at most {MAX_HEAD >> 10} KiB of header fields, found more", hint)
+
+    def _refuse(self, status: int, message: str, hint: str) -> None:
+        """What is no request that anybody could answer."""
+        own, _ = ids(())
+        response = error_response(own.decode(), status, message, hint)
+        self.transport.write(self.encoded(response, ((b"x-request-id", own), CLOSE)))
+        self._close()
+
+    def _answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
 
     def _settle(self) -> None:
         """Before anything else: what a worker sent is over, and while this goes on none sends here."""

@@ -70,9 +70,6 @@ class Observer:
     def answered(self, answer: Answered) -> None:
         """From the event loop or a worker."""
 
-    def rejected(self) -> None:
-        """From the event loop."""
-
 
 Tell = Callable[[Exception | None], None]
 Early = Callable[[Answered, Callable[[], None]], bool]  # the answer, what `later` takes; whether it was answered
@@ -225,7 +222,6 @@ class Service:
         limits = self.settings
         full = self.requests >= limits.queue
         if full or (self.requests and self.held + size > limits.max_held):
-            self.observer.rejected()
             what = f"at most {limits.queue} requests" if full else f"at most {limits.max_held // MIB} MiB of images"
             raise BusyError(
                 f"expected {what} at a time, and there are as many already",

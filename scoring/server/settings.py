@@ -42,6 +42,11 @@ class ServeSettings:
     debug: bool = False  # more words on stderr; answers stay the same
 
     @property
+    def longest_seconds(self) -> float:
+        """Of a request within its limits, from the head to its answer."""
+        return self.read_seconds + max(self.deadline_seconds, self.skill_seconds)
+
+    @property
     def locked(self) -> bool:
         """Callers must show a key."""
         return bool(self.keys) or self.keys_file is not None

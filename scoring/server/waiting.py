@@ -29,9 +29,11 @@ class _Stop:
     def __init__(self, reason: type[Exception]) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._task, self._reason, self._called = task, reason, False
+        self._task, self._reason, self._called, self._over = task, reason, False, False
 
     def __call__(self, *_: object) -> None:
+        if self._over:  # a future's callback that was under way already when it was taken back
+            return
         self._called = True
         self._task.cancel()
 
@@ -39,6 +41,7 @@ class _Stop:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._over = True
         if self._called and kind is asyncio.CancelledError:
             if hasattr(self._task, "uncancel"):  # from Python 3.11 on asyncio counts, and this one is over
                 self._task.uncancel()

@@ -47,7 +47,9 @@ def router(context: Context) -> APIRouter:
 
     @routes.get("/v2/health/ready")
     async def ready(request: Request) -> Response:
-        return json_response({"ready": service.model is not None}, 200 if service.model else 503)
+        if service.model is None:
+            return json_response({"ready": False}, 503, [(b"retry-after", b"2")])
+        return json_response({"ready": True})
 
     @_protocol_errors
     async def describe(request: Request) -> Response:

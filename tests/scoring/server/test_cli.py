@@ -24,6 +24,7 @@ from scoring.server.arguments import is_loopback, parser, settings_of
 from scoring.server.cli import listen, make_server
 from scoring.server.context import Context
 from scoring.server.settings import MIB, ServeSettings
+from tests.scoring.server.process import until
 
 Bundle = Callable[..., Path]
 ROOT = Path(__file__).resolve().parents[3]  # what is tested is what lies beside the tests
@@ -115,6 +116,27 @@ def test_a_signal_that_comes_before_the_server_runs_is_not_lost(png: Callable[..
         thread.join(60)
         assert ended
         assert line.recv(9999).startswith(b"HTTP/1.1 503 ")  # no model is loaded
+    context.service.close()
+
+
+def test_what_is_not_finished_in_time_is_told_so(caplog: pytest.LogCaptureFixture) -> None:
+    own = ServeSettings(port=0, workers=1, read_seconds=5.5, deadline_seconds=1, skill_seconds=2)
+    context = Context.of(own)
+    server = make_server(create_app(context), own)
+    assert server.config.timeout_graceful_shutdown == 13  # 7.5 s are a request's own
+    server.config.timeout_graceful_shutdown = 1
+    with listen(own) as listener, socket.create_connection(listener.getsockname(), timeout=20) as line:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        line.sendall(b"POST /skill HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{")
+        until(lambda: bool(server.server_state.tasks))
+        server.should_exit = True
+        thread.join(60)
+        assert not thread.is_alive()
+        answer = line.recv(9999)
+    assert answer.startswith(b"HTTP/1.1 503 ") and b"\r\nretry-after: 2\r\n" in answer
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["message"] == "the server has ended"
+    assert "Traceback" not in caplog.text and not any(record.exc_info for record in caplog.records)
     context.service.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import logging
 import operator
 import socket
@@ -129,6 +130,49 @@ def test_a_head_over_64_kib_is_431(server: Running) -> None:
         assert rest(line).startswith(b"HTTP/1.1 431 ")
 
 
+@pytest.mark.parametrize("size", [64 << 10, 60_000])
+def test_a_head_that_ends_counts_whole(size: int, server: Running) -> None:
+    """In few pieces, in each of which something else ends: only the head's own size tells."""
+    with connected(server) as line:
+        start = b"GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-a: "
+        line.sendall(start + b"a" * size + b"\r\n\r\n")
+        answer = rest(line)
+    assert answer.startswith(b"HTTP/1.1 431 " if size > 60_000 else b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "code"),
+    [(b"\x16\x03\x01 TLS\r\n\r\n", 400, "bad_request"), (b"GET /" + b"a" * 65537, 431, "too_large")],
+)
+def test_what_is_no_request_is_answered_as_every_error_is(sent: bytes, status: int, code: str, server: Running) -> None:
+    with connected(server) as line:
+        line.sendall(sent)
+        head, _, body = rest(line).partition(b"\r\n\r\n")
+    found = json.loads(body)
+    assert head.startswith(b"HTTP/1.1 %d " % status) and b"\r\nconnection: close" in head
+    assert found["error"]["code"] == code and found["error"]["hint"]
+    assert f"x-request-id: {found['request_id']}".encode() in head.split(b"\r\n")
+
+
+@pytest.mark.parametrize("path", ["/score", "/skill"])
+@pytest.mark.parametrize(("zeros", "status"), [(10, 400), (5000, 400)])
+def test_a_length_of_thousands_of_digits_is_the_caller_s_fault(
+    path: str, zeros: int, status: int, server: Running
+) -> None:
+    with connected(server) as line:
+        start = head(f"content-length: {'0' * zeros}2", "connection: close", path=path)
+        line.sendall(start.replace(b"image/png", b"application/json") + b"{}")
+        assert rest(line).startswith(b"HTTP/1.1 %d " % status)
+
+
+def test_fields_behind_a_body_are_none_of_the_head(server: Running, png: Png) -> None:
+    with connected(server) as line:
+        piece = b"%x\r\n%s\r\n" % (len(png()), png())
+        start = head("transfer-encoding: chunked", "connection: close")
+        line.sendall(start + piece + b"0\r\ncontent-encoding: gzip\r\n\r\n")
+        assert rest(line).startswith(b"HTTP/1.1 200 ")
+
+
 def test_all_bodies_together_are_bounded_and_given_back(serve: Serve, png: Png) -> None:
     server = serve(max_body=3000, max_held=4000)
     bodies = server.context.bodies
@@ -139,6 +183,7 @@ def test_all_bodies_together_are_bounded_and_given_back(serve: Serve, png: Png) 
         answer = two.recv(9999)
         assert answer.startswith(b"HTTP/1.1 429 ") and b"retry-after: 1" in answer
         assert server.post("/score", png()).status == 200
+        assert b"cva_rejected_total 1.0" in server.get("/metrics").body
         until(lambda: bodies.held == 2500)
     until(lambda: bodies.held == 0)  # a caller who left holds nothing
 
@@ -228,6 +273,23 @@ def test_also_after_a_large_last_piece(serve: Serve, png: Png, monkeypatch: pyte
             line.sendall(body[1:])
             until(lambda: context.service.requests == 1)
         until(lambda: context.service.requests == 0)
+    finally:
+        go_on.set()
+
+
+@pytest.mark.parametrize("behind", [b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n", head("content-length: 9") + b"x"])
+def test_also_where_more_waits_behind(behind: bytes, serve: Serve, png: Png, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on, score = threading.Event(), service.score_image
+    monkeypatch.setattr(service, "score_image", lambda *args, **options: go_on.wait(60) and score(*args, **options))
+    server = serve(workers=1)
+    body = encode({"data": [text_of(png())] * 2})
+    try:
+        with connected(server) as line:
+            line.sendall(head(f"content-length: {len(body)}").replace(b"image/png", b"application/json") + body)
+            until(lambda: server.context.service.requests == 1)
+            line.sendall(behind)
+            time.sleep(0.1)  # it is read meanwhile
+        until(lambda: server.context.service.requests == 0)
     finally:
         go_on.set()
 

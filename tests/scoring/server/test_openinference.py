@@ -63,7 +63,8 @@ def test_metadata_describes_what_infer_takes_and_gives(serve: Serve, png: Png) -
 def test_health_without_a_model_and_without_a_key(serve: Serve) -> None:
     empty, locked = serve(model=None), serve(keys=(KEY.encode(),))
     assert (empty.get("/v2/health/live").status, empty.get("/v2/health/live").json) == (200, {"live": True})
-    assert (empty.get("/v2/health/ready").status, empty.get("/v2/health/ready").json) == (503, {"ready": False})
+    not_ready = empty.get("/v2/health/ready")
+    assert (not_ready.status, not_ready.json, not_ready.headers["retry-after"]) == (503, {"ready": False}, "2")
     assert locked.get("/v2/health/ready").json == {"ready": True}
     for path in ("/v2", "/v2/models/Caps", "/v2/models/Caps/ready"):
         assert locked.get(path).status == 401

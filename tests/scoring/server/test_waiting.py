@@ -53,6 +53,36 @@ def test_work_that_ends_in_time_is_its_result() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("first", ["work", "caller"])
+def test_a_caller_who_leaves_as_the_work_ends_stops_nothing_behind_it(first: str) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        left: asyncio.Future[None] = loop.create_future()
+        done: asyncio.Future[str] = loop.create_future()
+
+        async def work() -> str:
+            return await done
+
+        async def handler() -> str:
+            answer = await unless_gone(asked(**{LEFT: left}), work())
+            await asyncio.sleep(0.01)
+            return answer
+
+        ends = [lambda: done.set_result("done"), lambda: left.set_result(None)]
+        task = asyncio.create_task(handler())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        for end in ends if first == "work" else ends[::-1]:
+            end()
+        if first == "work":
+            assert await task == "done"
+        else:
+            with pytest.raises(CallerLeft):
+                await task
+
+    asyncio.run(main())
+
+
 def test_time_runs_out() -> None:
     async def main() -> None:
         work = Work()
