@@ -6,6 +6,7 @@ Rounding: box sides to 6 decimals, scores to 4. Order is by score before roundin
 from __future__ import annotations
 
 import base64
+import codecs
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -45,8 +46,9 @@ def parse_score_request(body: bytes | str) -> list[bytes]:
 
     Raises: UsageError for anything that is not one of the shapes of CONTRACTS 8, or not base64.
     """
+    bare = body.removeprefix("\ufeff") if isinstance(body, str) else body.removeprefix(codecs.BOM_UTF8)
     try:
-        value = _loader()(body)
+        value = _loader()(bare)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"expected JSON, found something else: {error}", hint=f"send {_SHAPES}") from error
     return [_image(item, index) for index, item in enumerate(_items(value))]
@@ -68,8 +70,13 @@ def _loader() -> Callable[[bytes | str], object]:
     try:
         from orjson import loads
     except ImportError:  # on a managed endpoint there is what the bundle's requirements.txt names
-        return json.loads
+        return _standard_json
     return loads
+
+
+def _standard_json(body: bytes | str) -> object:
+    """UTF-8 alone, as orjson has it; `json` itself would guess others."""
+    return json.loads(body if isinstance(body, str) else body.decode())
 
 
 @cache

@@ -95,6 +95,8 @@ class _Publish:
 
     def _result(self, status: str, champion: int | None, *, dry_run: bool = False) -> Published:
         keyids = tuple(each.keyid for each in _signatures(self.folder))
+        if dry_run and self.signer is not None and status in ("published", "signed"):
+            keyids = tuple(dict.fromkeys((*keyids, self.signer.keyid)))
         return Published(status, self.target.name, self.target.version, champion, keyids, self.folder, dry_run)
 
     def _index(self) -> Index:

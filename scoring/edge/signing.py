@@ -132,6 +132,7 @@ def new_key_pair(passphrase: bytes | None) -> tuple[bytes, bytes]:
 
 def read_public_key(path: Path) -> bytes:
     """The 32 raw bytes of a public key's PEM file. Raises: NotFoundError, UsageError."""
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
@@ -139,7 +140,7 @@ def read_public_key(path: Path) -> bytes:
         key = load_pem_public_key(path.read_bytes())
     except FileNotFoundError as error:
         raise NotFoundError(f"there is no key file {path}", hint="`cva keys new --out DIR` makes a pair") from error
-    except ValueError as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise _no_key(path, "an Ed25519 public key (PEM)") from error
     if not isinstance(key, Ed25519PublicKey):
         raise _no_key(path, "an Ed25519 public key (PEM)")
@@ -148,6 +149,7 @@ def read_public_key(path: Path) -> bytes:
 
 def read_signer(path: Path, environ: Mapping[str, str] | None = None) -> Signer:
     """The private key in a file that only its owner may read. Raises: NotFoundError, UsageError."""
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -155,7 +157,7 @@ def read_signer(path: Path, environ: Mapping[str, str] | None = None) -> Signer:
     data = _read_private(path)
     try:
         key = load_pem_private_key(data, secret)
-    except (TypeError, ValueError) as error:  # its words may quote the key: they are not repeated
+    except (TypeError, ValueError, UnsupportedAlgorithm) as error:  # its words may quote the key: they are not repeated
         what = "an Ed25519 private key (PKCS8 PEM)"
         raise _no_key(path, f"{what} that {PASSPHRASE} opens" if secret else f"{what} without a passphrase") from error
     if not isinstance(key, Ed25519PrivateKey):

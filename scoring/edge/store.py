@@ -26,6 +26,7 @@ from scoring.errors import LockedError, StorageError
 from scoring.files import sync_folder, write_bytes, write_json
 
 SCHEMA = 1
+DIGITS = 20  # of a version; Python makes no number of thousands
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,10 @@ class Store:
         """The version in use; None where there is none or its folder is gone."""
         link, plain = self.root / "current", self.root / "CURRENT"
         try:
-            number = link.readlink().name if link.is_symlink() else plain.read_text().strip()
+            number = link.readlink().name if link.is_symlink() else plain.read_text(errors="replace").strip()
         except (FileNotFoundError, NotADirectoryError):
             return None
-        return int(number) if number.isdecimal() and self.folder(int(number)).is_dir() else None
+        return int(number) if _is_version(number) and self.folder(int(number)).is_dir() else None
 
     def folder(self, version: int) -> Path:
         return self.versions / str(version)
@@ -114,7 +115,7 @@ class Store:
     def keep(self, versions: set[int]) -> None:
         """Remove all others: out of `versions/` by one rename each, then deleted."""
         for folder in self.versions.iterdir():
-            if not folder.name.isdecimal() or int(folder.name) not in versions:
+            if not _is_version(folder.name) or int(folder.name) not in versions:
                 going = self.incoming / f"{folder.name}.old.{secrets.token_hex(4)}"
                 folder.rename(going)
                 self.discard(going)
@@ -142,9 +143,15 @@ def _parse_state(value: object) -> State:
         name: value[name] for name in State.__dataclass_fields__ if isinstance(value.get(name), kinds.get(name, int))
     }
     state = State(**known)
+    names = {key: digest for key, digest in state.known.items() if _is_version(key) and isinstance(digest, str)}
+    state = replace(state, known=names)
     if state.current is not None and state.manifest_sha256:  # as written before versions were remembered
         return replace(state, known={str(state.current): state.manifest_sha256, **state.known})
     return state
+
+
+def _is_version(text: str) -> bool:
+    return text.isdecimal() and len(text) <= DIGITS
 
 
 def _make_folder(path: Path) -> None:

@@ -6,7 +6,6 @@ A revoked key's signature counts for nothing, whenever it was made. Knows nothin
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 import os
@@ -207,7 +206,7 @@ def _key(path: Path, item: object) -> TrustedKey:
     key = TrustedKey(**fields)
     try:
         public = base64.b64decode(key.public, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # no ASCII, or no base64
         raise _broken(path, f"the public key of {key.keyid} is not base64") from error
     if len(public) != 32 or keyid_of(public) != key.keyid:
         raise _broken(path, f"{key.keyid} is not the keyid of its public key")

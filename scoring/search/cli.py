@@ -107,7 +107,7 @@ def run_status(args: argparse.Namespace, out: Printer) -> dict[str, Any]:
 
 def run_query(args: argparse.Namespace, out: Printer) -> dict[str, Any]:
     """Sets `args.exit_code` to 1 where nothing was found."""
-    from scoring.search.query import SELECTED, by_labels
+    from scoring.search.query import by_labels, documents_of
 
     if not 1 <= args.top <= 1000:
         raise UsageError(f"expected --top from 1 to 1000, found {args.top}")
@@ -115,9 +115,9 @@ def run_query(args: argparse.Namespace, out: Printer) -> dict[str, Any]:
         raise UsageError(f"expected --score from 0 to 1, found {args.score}")
     query = by_labels(args.label, least_score=args.score, top=args.top)
     answer = _client(args).search(args.name, query)
-    documents = [{name: each.get(name) for name in SELECTED} for each in answer.get("value", [])]
+    documents = documents_of(answer)
     for each in documents:
-        out.say(f"  {each['metadata_storage_name']}  {', '.join(each['amllabel'] or ())}")
+        out.say(f"  {each['metadata_storage_name']}  {', '.join(each['amllabel'])}")
     count = answer.get("@odata.count", len(documents))
     out.say(f"{count} documents with {' and '.join(args.label)}")
     args.exit_code = 0 if documents else 1

@@ -133,7 +133,7 @@ class SearchClient:
             raise OfflineError(f"the search service cannot be reached: {reason}", hint="check --service") from error
 
     def _translated(self, what: str, error: urllib.error.HTTPError) -> CvaError:
-        said = _said(error.read(MAX_ANSWER)) or error.reason
+        said = _said(_read(error)) or error.reason
         for secret in self._secrets:
             said = said.replace(secret, "***") if secret else said
         message = f"{what}: {error.code} {said}"
@@ -165,6 +165,14 @@ _ERRORS: dict[int, Callable[[str], CvaError]] = {
     409: lambda message: ConflictError(message, hint="wait until the indexer has finished, then try again"),
     412: lambda message: ConflictError(message, hint="somebody else has just changed it; run the same again"),
 }
+
+
+def _read(error: urllib.error.HTTPError) -> bytes:
+    """Its status says enough where the rest is cut off."""
+    try:
+        return error.read(MAX_ANSWER)
+    except (OSError, http.client.HTTPException):
+        return b""
 
 
 def _path(kind: str, name: str, verb: str = "") -> str:

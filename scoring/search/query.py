@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from scoring.errors import CvaError
 from scoring.search.definitions import LABEL_FIELD
 
 SELECTED = ("metadata_storage_name", "metadata_storage_path", LABEL_FIELD, "objectCount")
@@ -46,22 +47,60 @@ class Run:
 
 
 def last_run(status: Mapping[str, Any]) -> Run:
-    last = status.get("lastResult")
+    """Raises: CvaError for what the service's own interface does not say."""
+    last = _last(status)
     if not last:
         return Run("never run", 0, 0, "", ())
-    lines = [last["errorMessage"]] if last.get("errorMessage") else []
-    lines += [_line(each, "errorMessage") for each in last.get("errors") or ()]
+    lines = [str(last["errorMessage"])] if last.get("errorMessage") else []
+    lines += [_line(each, "errorMessage") for each in _items(last, "errors")]
     return Run(
         status=str(last.get("status")),
-        done=int(last.get("itemsProcessed") or 0),
-        failed=int(last.get("itemsFailed") or 0),
+        done=_count(last, "itemsProcessed"),
+        failed=_count(last, "itemsFailed"),
         started=str(last.get("startTime") or ""),
         problems=tuple(lines),
     )
 
 
 def warnings_of(status: Mapping[str, Any]) -> list[str]:
-    return [_line(each, "message") for each in (status.get("lastResult") or {}).get("warnings") or ()]
+    """Raises: CvaError."""
+    return [_line(each, "message") for each in _items(_last(status), "warnings")]
+
+
+def documents_of(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What was found, its SELECTED fields alone. Raises: CvaError."""
+    found = [{name: each.get(name) for name in SELECTED} for each in _items(answer, "value")]
+    for each in found:
+        labels = each[LABEL_FIELD]
+        each[LABEL_FIELD] = [str(label) for label in labels] if isinstance(labels, list) else []
+    return found
+
+
+def _last(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    last = status.get("lastResult") or {}
+    if not isinstance(last, dict):
+        raise _unknown("lastResult", "an object")
+    return last
+
+
+def _items(value: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    found = value.get(key) or []
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise _unknown(key, "a list of objects")
+    return found
+
+
+def _count(value: Mapping[str, Any], key: str) -> int:
+    found = value.get(key) or 0
+    if not isinstance(found, int):
+        raise _unknown(key, "a number")
+    return found
+
+
+def _unknown(key: str, expected: str) -> CvaError:
+    return CvaError(
+        f"expected {expected} as {key!r} of the search service, found something else", hint="check --service"
+    )
 
 
 def _line(item: Mapping[str, Any], key: str) -> str:

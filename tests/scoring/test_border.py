@@ -14,7 +14,7 @@ import scoring
 
 PACKAGE = Path(scoring.__file__).resolve().parent
 ALLOWED = {"scoring", "numpy", "PIL", "onnxruntime", "yaml", "cryptography"} | set(sys.stdlib_module_names)
-SERVER = {"fastapi", "starlette", "uvicorn", "prometheus_client", "orjson"}  # in scoring/server alone
+SERVER = {"fastapi", "starlette", "uvicorn", "httptools", "prometheus_client", "orjson"}  # in scoring/server alone
 FASTER = {"orjson", "pybase64"}  # in scoring/wire.py, which does without: a bundle's requirements name neither
 HEAVY = ("model_training", "torch", "mlflow", "azure", "cv2", "onnx", "optuna", "pandas")
 

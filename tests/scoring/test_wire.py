@@ -131,6 +131,15 @@ def test_what_is_base64_depends_on_no_library(text: str) -> None:
     assert read(decode_base64) == read(lambda _: standard_base64(bare)) == expected
 
 
+def test_a_byte_order_mark_is_passed_over_and_other_encodings_are_refused() -> None:
+    text = '{"data": ["AAECAw=="]}'
+    for body in (text, "\ufeff" + text, text.encode(), text.encode("utf-8-sig")):
+        assert parse_score_request(body) == [bytes(range(4))]
+    for body in (text.encode("utf-16"), "\ufeff\ufeff" + text, text.encode("utf-16-le")):
+        with pytest.raises(UsageError):
+            parse_score_request(body)
+
+
 def test_a_bundle_reads_requests_with_the_standard_library_alone() -> None:
     """What its requirements.txt names has neither of the faster libraries."""
     script = (
@@ -138,7 +147,8 @@ def test_a_bundle_reads_requests_with_the_standard_library_alone() -> None:
         "from scoring.wire import parse_score_request as parse\n"
         'assert parse(b\'{"data": ["AAECAw=="]}\') == [bytes(range(4))]\n'
         "from scoring.errors import UsageError\n"
-        "for bad in (b'{', b'{\"data\": [\"AAECAw===\"]}', b'\\xff'):\n"
+        "assert parse(b'\\xef\\xbb\\xbf{\"data\":[]}') == parse('\\ufeff{\"data\":[]}') == []\n"
+        "for bad in (b'{', b'{\"data\": [\"AAECAw===\"]}', b'\\xff', '{\"data\":[]}'.encode('utf-16')):\n"
         "    try: parse(bad); sys.exit('taken')\n"
         "    except UsageError: pass\n"
     )

@@ -118,13 +118,17 @@ def test_what_differs_from_its_manifest_is_not_published(shelf: Any, put: Put, t
     assert (tmp_path / "pub").exists() is (where == "published")
 
 
-def test_a_dry_run_writes_nothing(shelf: Any, put: Put, tmp_path: Path) -> None:
+def test_a_dry_run_writes_nothing(shelf: Any, put: Put, signer: Any, tmp_path: Path) -> None:
     shelf.put(1)
-    assert put("1", dry_run=True).status == "published"
+    planned = put("1", dry_run=True)
+    assert (planned.status, planned.keyids) == ("published", (signer("a").keyid,))
+    assert put("1", None, dry_run=True).keyids == ()
     assert not (tmp_path / "pub").exists()
     put("1")
     before = snapshot(tmp_path / "pub")
-    assert put("1", "b", dry_run=True).status == "signed"
+    planned = put("1", "b", dry_run=True)
+    assert (planned.status, planned.keyids) == ("signed", (signer("a").keyid, signer("b").keyid))
+    assert put("1", "a", dry_run=True).keyids == (signer("a").keyid,)
     assert snapshot(tmp_path / "pub") == before
 
 

@@ -329,9 +329,18 @@ def test_where_links_cannot_be_made_a_file_says_which(
         get()
         assert (device(tmp_path) / "CURRENT").read_text() == f"{version}\n"
         assert Store(device(tmp_path)).current() == version
+    for damage in (b"\xff", b"9" * 5000):
+        (device(tmp_path) / "CURRENT").write_bytes(damage)
+        assert Store(device(tmp_path)).current() is None
+        get()
+        assert Store(device(tmp_path)).current() == 2
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"schema": 9}', '{"schema": 1, "rejected": null}'])
+BROKEN = ["", "[]", "{", '{"schema": 9}', '{"schema": 1, "rejected": null}', '{"schema": 1, "known": {"x": "y"}}']
+BROKEN += ['{"schema": 1, "known": {"%s": "y", "1": 2}}' % ("9" * 5000)]
+
+
+@pytest.mark.parametrize("text", BROKEN, ids=range(len(BROKEN)))
 def test_a_broken_state_is_rebuilt_from_current(
     shelf: Any, get: Callable[..., PullResult], tmp_path: Path, text: str
 ) -> None:

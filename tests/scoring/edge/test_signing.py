@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 from collections.abc import Callable
@@ -280,6 +281,31 @@ def test_keys_of_another_kind_are_refused(tmp_path: Path) -> None:
     for read in (read_public_key, read_signer):
         with pytest.raises(NotFoundError):
             read(tmp_path / "none")
+
+
+def test_keys_that_no_library_knows_any_more_are_refused(tmp_path: Path) -> None:
+    """Of the curve secp112r1."""
+    curve = bytes.fromhex("301006072a8648ce3d020106052b81040006")
+    public = b"\x30\x32" + curve + b"\x03\x1e\x00\x04" + bytes(range(1, 29))
+    inner = b"\x30\x13\x02\x01\x01\x04\x0e" + bytes(range(1, 15))
+    private = b"\x30\x2c\x02\x01\x00" + curve + b"\x04\x15" + inner
+    path = tmp_path / "key"
+    for kind, data, read in (("PUBLIC", public, read_public_key), ("PRIVATE", private, read_signer)):
+        lines = (f"-----BEGIN {kind} KEY-----", base64.b64encode(data).decode(), f"-----END {kind} KEY-----", "")
+        path.write_text("\n".join(lines))
+        path.chmod(0o600)
+        with pytest.raises(UsageError, match=f"Ed25519 {kind.lower()} key"):
+            read(path)
+
+
+def test_a_pinned_key_that_is_no_ascii_is_broken(tmp_path: Path, signer: MakeSigner) -> None:
+    path = tmp_path / "keys.json"
+    trust_of(signer("a")).write(path)
+    value = json.loads(path.read_text())
+    value["keys"][0]["public"] = "käse"
+    path.write_text(json.dumps(value))
+    with pytest.raises(IntegrityError, match="not base64"):
+        read_trust(path)
 
 
 def test_the_pinned_keys_survive_their_file(tmp_path: Path, signer: MakeSigner) -> None:
