@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def plain(text: str) -> str:
-    """Without signs that a terminal obeys: names of files, labels and models may be a stranger's."""
+    """Without signs that a terminal obeys, or that UTF-8 has no bytes for: a name may be a stranger's."""
     return _CONTROL.sub("\ufffd", text)
 
 
@@ -45,10 +45,8 @@ class Output:
 
     def json(self, value: Mapping[str, Any] | Sequence[Any]) -> None:
         """One compact JSON line on stdout, undefined numbers as null."""
-        print(
-            json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str, allow_nan=False),
-            flush=True,
-        )
+        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str, allow_nan=False)
+        print(text.encode("utf-8", "backslashreplace").decode(), flush=True)  # half a surrogate pair as its escape
 
 
 def shown(path: Path) -> str:

@@ -124,7 +124,7 @@ class Store:
         """What was written last; empty where it is missing or unreadable, as `current` is the truth."""
         try:
             value = json.loads((self.root / "state.json").read_bytes())
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, ValueError, RecursionError):
             return State()
         return _parse_state(value)
 
@@ -142,6 +142,7 @@ def _parse_state(value: object) -> State:
     known = {
         name: value[name] for name in State.__dataclass_fields__ if isinstance(value.get(name), kinds.get(name, int))
     }
+    known = {name: each for name, each in known.items() if name in kinds or _is_version(str(each))}  # nor True
     state = State(**known)
     names = {key: digest for key, digest in state.known.items() if _is_version(key) and isinstance(digest, str)}
     state = replace(state, known=names)

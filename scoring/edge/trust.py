@@ -107,7 +107,7 @@ def read_trust(path: Path) -> Trust:
         value = json.loads(path.read_bytes())
     except FileNotFoundError:
         return Trust()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _broken(path, "it is not JSON") from error
     if not isinstance(value, dict) or value.get("schema") != SCHEMA or not isinstance(value.get("keys"), list):
         raise _broken(path, f"expected schema {SCHEMA} and a list of keys")

@@ -184,7 +184,7 @@ def _json(data: bytes) -> dict[str, Any]:
         return {}
     try:
         value = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CvaError("expected JSON from the search service, found something else", hint="check --service") from error
     return value if isinstance(value, dict) else {}
 
@@ -194,10 +194,10 @@ def _said(data: bytes) -> str:
     try:
         value = json.loads(data)["error"]
         return " ".join(str(value["message"]).split())[:2000]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ""
 
 
 def _seconds(headers: Message) -> int:
     text = headers.get("Retry-After", "").strip()
-    return max(1, int(text)) if text.isascii() and text.isdecimal() else 1
+    return max(1, int(text)) if text.isascii() and text.isdecimal() and len(text) < 10 else 1

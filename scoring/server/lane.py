@@ -100,6 +100,7 @@ class Passing:
 
     response_complete = False
     keep_alive = True
+    more_body = True
     message_event = _Nothing()
 
     def __init__(self, context: Context, headers: RawHeaders, raw: bool, share: Share, line: Channel) -> None:
@@ -132,6 +133,7 @@ class Passing:
 
     def start(self) -> None:
         """The body is whole."""
+        self.more_body = False
         self._stop()
         if self.response_complete:
             return

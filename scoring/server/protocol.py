@@ -44,6 +44,7 @@ class Connection(HttpToolsProtocol):
 
     parser: Any  # ours
     cycle: Any  # uvicorn's, or what is Passing on the short way
+    pipeline: Any  # of such cycles, which know their head's size
     scope: Any  # uvicorn's own type knows the keys of ASGI alone
     _gathered: Any  # and a cycle's transport is one of asyncio's
     seconds = 30.0
@@ -103,10 +104,11 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
 
     def send_400_response(self, msg: str) -> None:
-        """Nothing where an answer may be under way: the caller would take this for a part of it."""
+        """Behind what came whole nothing more is read, and the connection ends when that is answered."""
         self._settle()
-        if self.pipeline:
-            self._close()
+        if self._answering() and (self.pipeline or not self.cycle.more_body):
+            self.cycle.keep_alive = False
+            self.flow.pause_reading()
         elif self._large:
             self._refuse_head()
         else:
@@ -115,7 +117,8 @@ class Connection(HttpToolsProtocol):
             )
 
     def on_headers_complete(self) -> None:
-        if len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers]) > MAX_HEAD:
+        size = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
+        if size > MAX_HEAD:
             self._large = True
             raise TooMuch
         method = self.parser.get_method()
@@ -130,7 +133,7 @@ class Connection(HttpToolsProtocol):
             return
         self.scope[LEFT] = self.loop.create_future()
         super().on_headers_complete()
-        self.cycle.transport = self._gathered
+        self.cycle.transport, self.cycle.head = self._gathered, size
         self.cycle.keep_alive = self.cycle.keep_alive and method != b"CONNECT"
         self.headers = []  # what is behind a body is none of its head's
         if not self.pipeline:
@@ -175,7 +178,7 @@ class Connection(HttpToolsProtocol):
 
     def _read_on(self) -> None:
         """A large last piece pauses reading, and so does a request behind another; a caller who leaves must be seen."""
-        behind = sum([len(cycle.body) for cycle, _ in self.pipeline])
+        behind = sum([len(cycle.body) + cycle.head for cycle, _ in self.pipeline])
         if behind <= HIGH_WATER_LIMIT and len(self.pipeline) < MAX_WAITING:
             self.flow.resume_reading()
 

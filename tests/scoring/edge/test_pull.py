@@ -336,8 +336,10 @@ def test_where_links_cannot_be_made_a_file_says_which(
         assert Store(device(tmp_path)).current() == 2
 
 
-BROKEN = ["", "[]", "{", '{"schema": 9}', '{"schema": 1, "rejected": null}', '{"schema": 1, "known": {"x": "y"}}']
-BROKEN += ['{"schema": 1, "known": {"%s": "y", "1": 2}}' % ("9" * 5000)]
+MANY = "9" * 5000
+BROKEN = ["", "[]", "{", "[" * 200_000, '{"schema": 9}', '{"schema": 1, "rejected": null}']
+BROKEN += [f'{{"schema": 1, "known": {{"{key}": "y", "1": 2}}}}' for key in ("x", MANY)]
+BROKEN += [f'{{"schema": 1, "current": {number}, "manifest_sha256": "a"}}' for number in ("true", "-1", "9" * 23)]
 
 
 @pytest.mark.parametrize("text", BROKEN, ids=range(len(BROKEN)))

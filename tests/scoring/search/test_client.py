@@ -55,6 +55,25 @@ def test_a_busy_service_is_asked_again_though_its_body_is_cut_off(answering: Ans
     assert waits == [7, 7, 8, 16]
 
 
+DEEP = b"[" * 100_000
+
+
+@pytest.mark.parametrize("status", [200, 400])
+def test_an_answer_of_deep_nesting_is_no_answer(status: int, answering: Answering) -> None:
+    data = b"HTTP/1.1 %d Well\r\ncontent-length: %d\r\n\r\n" % (status, len(DEEP)) + DEEP
+    with pytest.raises(CvaError, match="expected JSON" if status == 200 else "400 Well"):
+        client(answering(data)).status("caps")
+
+
+def test_a_wait_of_thousands_of_digits_is_none(answering: Answering) -> None:
+    waits: list[float] = []
+    with pytest.raises(UnavailableError):
+        client(
+            answering(b"HTTP/1.1 503 No\r\ncontent-length: 0\r\nretry-after: " + b"9" * 5000 + b"\r\n\r\n"), waits
+        ).status("caps")
+    assert waits == [2, 4, 8, 16]
+
+
 @pytest.mark.parametrize("data", [b"HTTP/1.1 200 OK\r\n" + CUT_OFF, b"\0\1\2\r\n\r\n", b""])
 def test_half_an_answer_is_none(answering: Answering, data: bytes) -> None:
     with pytest.raises(OfflineError) as caught:

@@ -120,10 +120,10 @@ def test_a_signal_that_comes_before_the_server_runs_is_not_lost(png: Callable[..
 
 
 def test_what_is_not_finished_in_time_is_told_so(caplog: pytest.LogCaptureFixture) -> None:
-    own = ServeSettings(port=0, workers=1, read_seconds=5.5, deadline_seconds=1, skill_seconds=2)
+    own = ServeSettings(port=0, workers=1, read_seconds=55.5, deadline_seconds=1, skill_seconds=2)
     context = Context.of(own)
     server = make_server(create_app(context), own)
-    assert server.config.timeout_graceful_shutdown == 13  # 7.5 s are a request's own
+    assert server.config.timeout_graceful_shutdown == 63  # 57.5 s are a request's own
     server.config.timeout_graceful_shutdown = 1
     with listen(own) as listener, socket.create_connection(listener.getsockname(), timeout=20) as line:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -16,6 +16,7 @@ from uvicorn.protocols.http import httptools_impl
 
 from scoring.server import routes, service
 from scoring.server.http import encode
+from scoring.server.protocol import Connection
 from scoring.server.service import Service
 from scoring.server.settings import MIB
 from tests.scoring.server.process import until
@@ -154,14 +155,15 @@ def test_what_is_no_request_is_answered_as_every_error_is(sent: bytes, status: i
     assert f"x-request-id: {found['request_id']}".encode() in head.split(b"\r\n")
 
 
+@pytest.mark.parametrize(("digits", "status"), [(20, 200), (21, 400), (5000, 400)])
 @pytest.mark.parametrize("path", ["/score", "/skill"])
-@pytest.mark.parametrize(("zeros", "status"), [(10, 400), (5000, 400)])
 def test_a_length_of_thousands_of_digits_is_the_caller_s_fault(
-    path: str, zeros: int, status: int, server: Running
+    path: str, digits: int, status: int, server: Running
 ) -> None:
+    body = b'{"data":[]}' if path == "/score" else b'{"values":[]}'
     with connected(server) as line:
-        start = head(f"content-length: {'0' * zeros}2", "connection: close", path=path)
-        line.sendall(start.replace(b"image/png", b"application/json") + b"{}")
+        start = head(f"content-length: {len(body):0{digits}}", "connection: close", path=path)
+        line.sendall(start.replace(b"image/png", b"application/json") + body)
         assert rest(line).startswith(b"HTTP/1.1 %d " % status)
 
 
@@ -259,39 +261,73 @@ def test_a_caller_who_leaves_frees_the_place(serve: Serve, png: Png, caplog: pyt
     assert server.post("/score", png()).status == 200
 
 
-def test_also_after_a_large_last_piece(serve: Serve, png: Png, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(httptools_impl, "HIGH_WATER_LIMIT", 0)  # bytes: any piece is large, and pauses reading
+@pytest.fixture
+def stuck(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    """A server whose only worker stays at its first image, longer than any test waits."""
     go_on, score = threading.Event(), service.score_image
-    monkeypatch.setattr(service, "score_image", lambda *args, **options: go_on.wait(60) and score(*args, **options))
-    server = serve(workers=1)
-    context = server.context
-    body = encode({"data": [text_of(png(size=(3000, 3000)))] * 40})
-    try:
-        with connected(server) as line:
-            line.sendall(head(f"content-length: {len(body)}").replace(b"image/png", b"application/json") + body[:1])
-            until(lambda: context.bodies.promised > 0)  # the server waits for more
-            line.sendall(body[1:])
-            until(lambda: context.service.requests == 1)
-        until(lambda: context.service.requests == 0)
-    finally:
-        go_on.set()
+    monkeypatch.setattr(service, "score_image", lambda *args, **options: go_on.wait(600) and score(*args, **options))
+    yield serve(workers=1, deadline_seconds=600)
+    go_on.set()
+
+
+def json_head(length: int) -> bytes:
+    return head(f"content-length: {length}").replace(b"image/png", b"application/json")
+
+
+def test_also_after_a_large_last_piece(stuck: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(httptools_impl, "HIGH_WATER_LIMIT", 0)  # bytes: any piece is large, and pauses reading
+    requests, bodies = stuck.context.service, stuck.context.bodies
+    body = encode({"data": [text_of(bytes(MIB))]})
+    with connected(stuck) as line:
+        line.sendall(json_head(len(body)) + body[:1])
+        until(lambda: bodies.promised > 0)  # the server waits for more
+        line.sendall(body[1:])
+        until(lambda: requests.requests == 1)
+    until(lambda: requests.requests == 0)
+    until(lambda: b'status="499"' in stuck.get("/metrics").body)
 
 
 @pytest.mark.parametrize("behind", [b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n", head("content-length: 9") + b"x"])
-def test_also_where_more_waits_behind(behind: bytes, serve: Serve, png: Png, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("images", [1, 2])
+def test_also_where_more_waits_behind(
+    images: int, behind: bytes, stuck: Running, png: Png, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heads: list[Connection] = []
+    hear = Connection.on_headers_complete
+    monkeypatch.setattr(Connection, "on_headers_complete", lambda self: hear(self) or heads.append(self))  # type: ignore[func-returns-value]
+    body = encode({"data": [text_of(png())] * images})
+    with connected(stuck) as line:
+        line.sendall(json_head(len(body)) + body)
+        until(lambda: stuck.context.service.requests == 1)
+        line.sendall(behind)
+        until(lambda: len(heads) == 2)
+    until(lambda: stuck.context.service.requests == 0)
+    until(lambda: b'status="499"' in stuck.get("/metrics").body)
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"\0\r\n\r\n", b"GET http://x HTTP/1.1\r\nhost: x\r\n\r\n"], ids=["no request", "no path"]
+)
+@pytest.mark.parametrize("way", ["short", "usual", "behind another"])
+def test_what_came_whole_is_answered_whatever_comes_behind(
+    garbage: bytes, way: str, serve: Serve, png: Png, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the connection ends."""
     go_on, score = threading.Event(), service.score_image
     monkeypatch.setattr(service, "score_image", lambda *args, **options: go_on.wait(60) and score(*args, **options))
     server = serve(workers=1)
     body = encode({"data": [text_of(png())] * 2})
-    try:
-        with connected(server) as line:
-            line.sendall(head(f"content-length: {len(body)}").replace(b"image/png", b"application/json") + body)
-            until(lambda: server.context.service.requests == 1)
-            line.sendall(behind)
-            time.sleep(0.1)  # it is read meanwhile
-        until(lambda: server.context.service.requests == 0)
-    finally:
+    path = "/score" if way == "short" else "/score?x=1"
+    start = json_head(len(body)).replace(b"/score", path.encode())
+    with connected(server) as line:
+        line.sendall((start + body) * (2 if way == "behind another" else 1))
+        until(lambda: server.context.service.requests == 1)
+        line.sendall(garbage)
+        time.sleep(0.1)
         go_on.set()
+        answer = rest(line)
+    statuses = [int(part[:3]) for part in answer.split(b"HTTP/1.1 ")[1:]]
+    assert statuses == ([200, 200] if way == "behind another" else [200])
 
 
 def test_200_connections_at_once_and_health_still_answers(serve: Serve, png: Png) -> None:
