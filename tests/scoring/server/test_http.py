@@ -313,6 +313,9 @@ def test_what_came_whole_is_answered_whatever_comes_behind(
     garbage: bytes, way: str, serve: Serve, png: Png, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And the connection ends."""
+    heard: list[str] = []
+    hear = Connection.send_400_response
+    monkeypatch.setattr(Connection, "send_400_response", lambda self, words: hear(self, words) or heard.append(words))  # type: ignore[func-returns-value]
     go_on, score = threading.Event(), service.score_image
     monkeypatch.setattr(service, "score_image", lambda *args, **options: go_on.wait(60) and score(*args, **options))
     server = serve(workers=1)
@@ -323,7 +326,7 @@ def test_what_came_whole_is_answered_whatever_comes_behind(
         line.sendall((start + body) * (2 if way == "behind another" else 1))
         until(lambda: server.context.service.requests == 1)
         line.sendall(garbage)
-        time.sleep(0.1)
+        until(lambda: bool(heard))
         go_on.set()
         answer = rest(line)
     statuses = [int(part[:3]) for part in answer.split(b"HTTP/1.1 ")[1:]]
