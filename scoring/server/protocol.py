@@ -56,6 +56,8 @@ class Connection(HttpToolsProtocol):
     _receiving = False
     _large = False  # the head that was read last
     _head = 0  # bytes since a head, a piece of a body or a request ended
+    _before = 0  # bytes that came with that end, and may have begun a head
+    _piece = 0  # bytes that came last
     _moved = False  # one of these was in the bytes that came last
 
     def connection_made(self, transport: Any) -> None:
@@ -81,7 +83,7 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._moved, self._receiving = False, True
+        self._moved, self._receiving, self._piece = False, True, len(data)
         self._settle()
         super().data_received(data)
         self._receiving = False
@@ -92,7 +94,10 @@ class Connection(HttpToolsProtocol):
             self._start()
         elif isinstance(self.cycle, Passing):
             self.cycle.wait()
-        self._head = 0 if self._moved else self._head + len(data)
+        if self._moved:
+            self._before, self._head = self._piece, 0
+        else:
+            self._head += self._piece
         if self._head > MAX_HEAD:
             self._refuse_head()
 
@@ -117,8 +122,7 @@ class Connection(HttpToolsProtocol):
             )
 
     def on_headers_complete(self) -> None:
-        size = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
-        if size > MAX_HEAD:
+        if self._before + self._head + self._piece > MAX_HEAD and self._size() > MAX_HEAD:
             self._large = True
             raise TooMuch
         method = self.parser.get_method()
@@ -127,13 +131,13 @@ class Connection(HttpToolsProtocol):
             return
         self._stop()
         self._moved = True
-        passing = self._short_way()
+        passing = self._short_way(method)
         if passing is not None:
             self.cycle = self._running = passing
             return
         self.scope[LEFT] = self.loop.create_future()
         super().on_headers_complete()
-        self.cycle.transport, self.cycle.head = self._gathered, size
+        self.cycle.transport, self.cycle.head = self._gathered, self._size()
         self.cycle.keep_alive = self.cycle.keep_alive and method != b"CONNECT"
         self.headers = []  # what is behind a body is none of its head's
         if not self.pipeline:
@@ -166,9 +170,9 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             self._expect_reading()
 
-    def _short_way(self) -> Passing | None:
+    def _short_way(self, method: bytes) -> Passing | None:
         """For a request that it takes, while no other is being answered here and the last answer was read."""
-        if self._lane is None or self.url != URL or self.parser.get_method() != b"POST":
+        if self._lane is None or self.url != URL or method != b"POST":
             return None
         if self.parser.get_http_version() != "1.1" or not self.parser.should_keep_alive():
             return None
@@ -181,6 +185,10 @@ class Connection(HttpToolsProtocol):
         behind = sum([len(cycle.body) + cycle.head for cycle, _ in self.pipeline])
         if behind <= HIGH_WATER_LIMIT and len(self.pipeline) < MAX_WAITING:
             self.flow.resume_reading()
+
+    def _size(self) -> int:
+        """Of the head that was read last, in bytes."""
+        return len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
 
     def _refuse_head(self) -> None:
         if self._answering():

@@ -141,6 +141,16 @@ def test_a_head_that_ends_counts_whole(size: int, server: Running) -> None:
     assert answer.startswith(b"HTTP/1.1 431 " if size > 60_000 else b"HTTP/1.1 200 ")
 
 
+def test_also_where_it_begins_behind_another(server: Running) -> None:
+    first = b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n"
+    begun, ended = first[:-2] + b"x-a: " + b"a" * 40_000, b"a" * 40_000 + b"\r\n\r\n"
+    with connected(server) as line:
+        line.sendall(first + begun)
+        assert line.recv(9999).startswith(b"HTTP/1.1 200 ")
+        line.sendall(ended)
+        assert rest(line).startswith(b"HTTP/1.1 431 ")
+
+
 @pytest.mark.parametrize(
     ("sent", "status", "code"),
     [(b"\x16\x03\x01 TLS\r\n\r\n", 400, "bad_request"), (b"GET /" + b"a" * 65537, 431, "too_large")],
