@@ -17,9 +17,11 @@ pytest_plugins = ["tests.fake_azure.fixtures"]
 # Started in the background, a shell ignores interrupts, and so would every process that the tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-hypothesis.settings.register_profile("ci", derandomize=True, database=None)
-if os.environ.get("CVA_CI"):
-    hypothesis.settings.load_profile("ci")
+# How long examples take says nothing here: hosts are shared, and the first text to be made takes seconds.
+SLOW = [hypothesis.HealthCheck.too_slow]
+hypothesis.settings.register_profile("home", deadline=None, suppress_health_check=SLOW)
+hypothesis.settings.register_profile("ci", derandomize=True, database=None, deadline=None, suppress_health_check=SLOW)
+hypothesis.settings.load_profile("ci" if os.environ.get("CVA_CI") else "home")
 
 
 @pytest.fixture(autouse=True)

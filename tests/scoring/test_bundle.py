@@ -62,7 +62,9 @@ def test_a_mismatch_lists_missing_extra_and_changed(tiny_bundle: Make) -> None:
     assert "missing: labels.json; extra: a.txt, b.txt; changed: model.onnx" in caught.value.message
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(data=st.data())
 def test_one_changed_byte_anywhere_is_refused(tiny_bundle: Make, tmp_path: Path, data: st.DataObject) -> None:
     folder = tmp_path / "law"

@@ -194,7 +194,9 @@ def test_a_fault_of_the_model_is_500_with_no_reason(
     assert server.get("/health/live").status == 200
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(body=st.binary(max_size=200), raw=st.booleans())
 def test_whatever_is_sent_is_answered_below_500(server: Running, body: bytes, raw: bool) -> None:
     answer = server.post("/score", body, content_type="image/png" if raw else "application/json")
