@@ -13,14 +13,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 pytest_plugins = ["tests.fake_azure.fixtures"]
 
-# CI judges a change by the same examples each time; at home every run looks for new ones.
 # Started in the background, a shell ignores interrupts, and so would every process that the tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# How long examples take says nothing here: hosts are shared, and the first text to be made takes seconds.
-SLOW = [hypothesis.HealthCheck.too_slow]
-hypothesis.settings.register_profile("home", deadline=None, suppress_health_check=SLOW)
-hypothesis.settings.register_profile("ci", derandomize=True, database=None, deadline=None, suppress_health_check=SLOW)
+# CI judges a change by the same examples each time; at home every run looks for new ones. How long they take says
+# nothing: hosts are shared, and the first text to be made takes seconds. Fixtures are shared by a test's examples.
+CHECKS = [hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture]
+hypothesis.settings.register_profile("home", deadline=None, suppress_health_check=CHECKS)
+hypothesis.settings.register_profile("ci", hypothesis.settings.get_profile("home"), derandomize=True, database=None)
 hypothesis.settings.load_profile("ci" if os.environ.get("CVA_CI") else "home")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
@@ -204,9 +204,7 @@ def test_a_head_that_fits_and_a_free_size_are_fine(tmp_path: Path, shape: Shape,
     assert bundle.manifest["preprocess"]["size"] == [600, 800]  # as the service exports it
 
 
-@settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=300, deadline=None)
 @given(cut=st.integers(0, 2000), at=st.integers(0, 2000), byte=st.integers(0, 255))
 def test_damaged_bytes_are_an_error_of_ours_or_none(tmp_path: Path, cut: int, at: int, byte: int) -> None:
     data = bytearray(yolo_like())

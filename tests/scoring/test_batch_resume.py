@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -250,9 +250,7 @@ def test_a_damaged_row_and_all_after_it_are_scored_again(scorer: Counting, photo
 PART = st.integers(0, 1000)  # thousandths: the sizes themselves differ from run to run, with the times in the rows
 
 
-@settings(
-    max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
-)
+@settings(max_examples=25, deadline=None)
 @given(scored=st.integers(1, 6), parts=st.tuples(PART, PART, PART))
 def test_any_prefix_of_each_file_is_gone_on_with(
     scorer: Counting, photos: Path, tmp_path: Path, scored: int, parts: tuple[int, int, int]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoring.bundle import MANIFEST, load_bundle, verify_files, write_manifest
@@ -62,9 +62,7 @@ def test_a_mismatch_lists_missing_extra_and_changed(tiny_bundle: Make) -> None:
     assert "missing: labels.json; extra: a.txt, b.txt; changed: model.onnx" in caught.value.message
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_one_changed_byte_anywhere_is_refused(tiny_bundle: Make, tmp_path: Path, data: st.DataObject) -> None:
     folder = tmp_path / "law"

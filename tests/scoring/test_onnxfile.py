@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoring.detector import Detector
@@ -110,9 +110,7 @@ def varint(value: int) -> bytes:
     return bytes([*out, value])
 
 
-@settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=80, deadline=None)
 @given(at=st.integers(0, 10_000), value=st.integers(0, 255), cut=st.booleans())
 def test_a_damaged_graph_is_read_or_refused(tmp_path: Path, tiny_graph: Graph, at: int, value: int, cut: bool) -> None:
     data = tiny_graph()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoring.bundle import load_bundle
@@ -60,9 +60,7 @@ def load_signed(folder: Path, trust: Trust) -> None:
     load_bundle(folder, manifest_sha256=verify_release(folder, trust).manifest_sha256)
 
 
-@settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_one_changed_byte_of_a_signed_bundle_never_loads(
     published: Path, signer: MakeSigner, tmp_path: Path, data: st.DataObject
@@ -108,9 +106,7 @@ def test_not_a_blank_is_added(signer: MakeSigner, blank: bytes, front: bool) -> 
             parse(blank + data if front else data + blank)
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=60, deadline=None)
 @given(
     extra=st.binary(min_size=1, max_size=3), name=st.sampled_from(["release.json", "release.sig"]), front=st.booleans()
 )

@@ -280,6 +280,19 @@ def stuck(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
     go_on.set()
 
 
+def calls_of(method: str, monkeypatch: pytest.MonkeyPatch) -> list[Connection]:
+    """The connections on which this was called, one for each time that it ended."""
+    calls: list[Connection] = []
+    real = getattr(Connection, method)
+
+    def call(self: Connection, *args: object) -> None:
+        real(self, *args)
+        calls.append(self)
+
+    monkeypatch.setattr(Connection, method, call)
+    return calls
+
+
 def json_head(length: int) -> bytes:
     return head(f"content-length: {length}").replace(b"image/png", b"application/json")
 
@@ -302,9 +315,7 @@ def test_also_after_a_large_last_piece(stuck: Running, monkeypatch: pytest.Monke
 def test_also_where_more_waits_behind(
     images: int, behind: bytes, stuck: Running, png: Png, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    heads: list[Connection] = []
-    hear = Connection.on_headers_complete
-    monkeypatch.setattr(Connection, "on_headers_complete", lambda self: hear(self) or heads.append(self))  # type: ignore[func-returns-value]
+    heads = calls_of("on_headers_complete", monkeypatch)
     body = encode({"data": [text_of(png())] * images})
     with connected(stuck) as line:
         line.sendall(json_head(len(body)) + body)
@@ -323,9 +334,7 @@ def test_what_came_whole_is_answered_whatever_comes_behind(
     garbage: bytes, way: str, serve: Serve, png: Png, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And the connection ends."""
-    heard: list[str] = []
-    hear = Connection.send_400_response
-    monkeypatch.setattr(Connection, "send_400_response", lambda self, words: hear(self, words) or heard.append(words))  # type: ignore[func-returns-value]
+    heard = calls_of("send_400_response", monkeypatch)
     go_on, score = threading.Event(), service.score_image
     monkeypatch.setattr(service, "score_image", lambda *args, **options: go_on.wait(60) and score(*args, **options))
     server = serve(workers=1)

@@ -160,7 +160,6 @@ def test_a_threshold_goes_the_usual_way(serve: Serve, png: Png, takes: list[bool
 @hypothesis.settings(
     max_examples=60,
     deadline=None,
-    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture, hypothesis.HealthCheck.too_slow],
 )
 @hypothesis.given(cuts=st.lists(st.floats(0, 1), max_size=4), json_too=st.booleans())
 def test_in_however_many_pieces_it_comes(server: Running, png: Png, cuts: list[float], json_too: bool) -> None:

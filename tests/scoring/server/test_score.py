@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoring.images import ImageLimits
@@ -194,9 +194,7 @@ def test_a_fault_of_the_model_is_500_with_no_reason(
     assert server.get("/health/live").status == 200
 
 
-@settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(deadline=None, max_examples=60)
 @given(body=st.binary(max_size=200), raw=st.booleans())
 def test_whatever_is_sent_is_answered_below_500(server: Running, body: bytes, raw: bool) -> None:
     answer = server.post("/score", body, content_type="image/png" if raw else "application/json")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from model_training.workspaces.azureml.cache import Cache
@@ -98,7 +98,6 @@ def test_a_path_that_leads_out_is_refused(workspace: AzureWorkspace, path: str) 
 
 
 @given(st.text(min_size=1, max_size=400))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_no_path_in_a_container_leaves_the_cache(path: str) -> None:
     """Whatever a blob is called, its place is a short plain name below the cache, and another one's is another."""
     cache = Cache(Path("/cache"))
